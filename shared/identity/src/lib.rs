@@ -1,0 +1,14 @@
+//! Who is asking, what they may do, and the keys that keep plates unreadable.
+//!
+//! This crate promises: one place that turns a request's credentials into a [`Principal`], permission as a value that only
+//! [`permit`] can make, and keyed hashing and encryption of personal data. It refuses to know: HTTP answers, storage, the
+//! environment.
+
+pub mod keys;
+pub mod permit;
+pub mod principal;
+
+pub use keys::{CipherError, Keys, fingerprint};
+pub use permit::{Denied, DriverPermit, GatePermit, OperatorPermit, OwnerPermit, StayPermit};
+pub use permit::{permit_driver, permit_gate, permit_operator, permit_own, permit_stay};
+pub use principal::{AuthError, DevTokens, Identity, Principal, Role};
