@@ -1,0 +1,182 @@
+//! The twin's memory on disk: one JSON line per executed request, written before its answer leaves.
+//!
+//! A line is one transaction: what happened and what the idempotency key answers from then on. It survives the death of
+//! the process; it is not flushed to the disk itself, because the twin's money is play money.
+
+use std::fs::{File, OpenOptions, TryLockError, create_dir_all};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::ledger::{Intent, Refund};
+
+/// Why a journal cannot be used.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The file or its folder cannot be created, read or written.
+    #[error("cannot use the twin's journal {path}")]
+    Io {
+        /// The journal.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another twin has it open; two writers would both give out the same ids.
+    #[error("another process is using the twin's journal {path}")]
+    InUse {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// A line in the middle cannot be read, or has a version this program does not know.
+    #[error("line {line} of the twin's journal {path} cannot be read")]
+    Corrupt {
+        /// The journal.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+}
+
+/// Schema version of a line.
+const VERSION: u32 = 1;
+
+/// One executed request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    v: u32,
+    pub(crate) change: Option<Change>,
+    pub(crate) saved: Option<Saved>,
+}
+
+impl Entry {
+    pub(crate) fn new(change: Option<Change>, saved: Option<Saved>) -> Self {
+        Self { v: VERSION, change, saved }
+    }
+}
+
+/// What a request did to the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Change {
+    Intent(Intent),
+    Refund(Refund),
+}
+
+/// What an idempotency key was used for and what it answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    pub(crate) key: String,
+    pub(crate) endpoint: String,
+    pub(crate) parameters: String,
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+/// An open journal, locked against other processes.
+#[derive(Debug)]
+pub(crate) struct Journal(File);
+
+impl Journal {
+    /// Opens or creates the file and reads what it holds. A last line without its end was never answered: it is cut off.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Vec<Entry>), OpenError> {
+        let failed = |source| OpenError::Io { path: path.to_owned(), source };
+        if let Some(folder) = path.parent() {
+            create_dir_all(folder).map_err(failed)?;
+        }
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(OpenError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        if whole < bytes.len() {
+            file.set_len(u64::try_from(whole).unwrap_or(u64::MAX)).map_err(failed)?;
+            bytes.truncate(whole);
+        }
+        let mut entries = Vec::new();
+        for (index, line) in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate() {
+            match serde_json::from_slice::<Entry>(line) {
+                Ok(entry) if entry.v == VERSION => entries.push(entry),
+                _ => return Err(OpenError::Corrupt { path: path.to_owned(), line: index + 1 }),
+            }
+        }
+        Ok((Self(file), entries))
+    }
+
+    /// Adds a line in one write. On an error nothing of it is left behind, as far as the file system lets us.
+    pub(crate) fn append(&mut self, entry: &Entry) -> io::Result<()> {
+        let end = self.0.seek(SeekFrom::End(0))?;
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        if let Err(error) = self.0.write_all(&line) {
+            self.0.set_len(end)?;
+            return Err(error);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("parkade-twin-{}", std::process::id())).join(name)
+    }
+
+    fn saved(key: &str) -> Entry {
+        let (key, endpoint) = (key.to_owned(), "/v1/refunds".to_owned());
+        Entry::new(None, Some(Saved { key, endpoint, parameters: String::new(), status: 400, body: "{}".into() }))
+    }
+
+    fn keys(entries: &[Entry]) -> Vec<&str> {
+        entries.iter().filter_map(|entry| entry.saved.as_ref()).map(|saved| saved.key.as_str()).collect()
+    }
+
+    #[test]
+    fn a_line_cut_by_a_crash_is_dropped_and_the_next_one_is_whole() {
+        let path = path("torn.jsonl");
+        let (mut journal, entries) = Journal::open(&path).unwrap();
+        assert!(entries.is_empty());
+        journal.append(&saved("a")).unwrap();
+        journal.append(&saved("b")).unwrap();
+        let end = journal.0.metadata().unwrap().len();
+        journal.0.set_len(end - 5).unwrap();
+        drop(journal);
+
+        let (mut journal, entries) = Journal::open(&path).unwrap();
+        assert_eq!(keys(&entries), ["a"]);
+        journal.append(&saved("c")).unwrap();
+        drop(journal);
+        assert_eq!(keys(&Journal::open(&path).unwrap().1), ["a", "c"]);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_line_in_the_middle_is_an_error_not_a_loss() {
+        let path = path("corrupt.jsonl");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.append(&saved("a")).unwrap();
+        journal.0.write_all(b"{\"v\":2}\n").unwrap();
+        journal.append(&saved("c")).unwrap();
+        drop(journal);
+        assert!(matches!(Journal::open(&path), Err(OpenError::Corrupt { line: 2, .. })));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn two_twins_never_share_a_journal() {
+        let path = path("shared.jsonl");
+        let first = Journal::open(&path).unwrap();
+        assert!(matches!(Journal::open(&path), Err(OpenError::InUse { .. })));
+        drop(first);
+        assert!(Journal::open(&path).is_ok());
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,409 @@
+//! The provider's books and its idempotency layer, behind one lock and one journal.
+//!
+//! A request is *admitted* (new, a replay, a conflict, or invalid), then *executed*. A refund is checked against the
+//! refunds that exist, in the same step that adds it (M5). The idempotency rules are Stripe's: the first executed request
+//! fixes the answer of its key, errors and 500s included; other parameters or another endpoint are an error; a request that
+//! fails validation, or meets the first one still running, leaves no record.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::books::{BookedCharge, BookedRefund, Books};
+use crate::cards::{AUTHENTICATION_REQUIRED, Behaviour, Decline};
+use crate::journal::{Change, Entry, Journal, OpenError, Saved};
+use crate::params::{Command, CreateIntent, CreateRefund};
+use crate::reply::{ApiError, Reply};
+use crate::wire;
+
+/// Stripe's limit on an idempotency key.
+const KEY_CHARS_MAX: usize = 255;
+
+/// A PaymentIntent with its one charge and that charge's refunds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Intent {
+    pub(crate) id: String,
+    pub(crate) created: u64,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    pub(crate) payment_method: Option<String>,
+    pub(crate) capture_method: String,
+    pub(crate) description: Option<String>,
+    pub(crate) statement_descriptor_suffix: Option<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) outcome: Outcome,
+    #[serde(skip)]
+    refunds: Vec<Refund>,
+}
+
+/// What came of confirming an intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    Unpaid,
+    RequiresAction,
+    Declined { charge: String, decline_code: String, error: Value },
+    Succeeded { charge: String },
+}
+
+impl Intent {
+    /// Money taken.
+    pub(crate) fn captured(&self) -> i64 {
+        if matches!(self.outcome, Outcome::Succeeded { .. }) { self.amount } else { 0 }
+    }
+
+    /// Money given back: always the sum of the refunds, never a counter.
+    fn refunded(&self) -> i64 {
+        self.refunds.iter().map(|refund| refund.amount).sum()
+    }
+
+    pub(crate) fn charge_id(&self) -> Option<&str> {
+        match &self.outcome {
+            Outcome::Declined { charge, .. } | Outcome::Succeeded { charge } => Some(charge),
+            Outcome::Unpaid | Outcome::RequiresAction => None,
+        }
+    }
+}
+
+/// Money given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refund {
+    pub(crate) id: String,
+    pub(crate) created: u64,
+    pub(crate) payment_intent: String,
+    pub(crate) amount: i64,
+    pub(crate) reason: Option<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// What a key is used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Use {
+    pub(crate) key: String,
+    pub(crate) endpoint: &'static str,
+    pub(crate) parameters: String,
+}
+
+/// What to do with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Run(Command),
+    Answer(Reply),
+}
+
+#[derive(Debug)]
+enum KeyState {
+    InFlight(Use),
+    Done(Saved),
+}
+
+/// Everything the twin remembers.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    intents: BTreeMap<String, Intent>,
+    /// Refund id → intent id.
+    refunds: BTreeMap<String, String>,
+    keys: BTreeMap<String, KeyState>,
+    journal: Option<Journal>,
+}
+
+impl Ledger {
+    /// Replays the journal at `path`, or starts empty and forgetful.
+    pub(crate) fn open(path: Option<&Path>) -> Result<Self, OpenError> {
+        let mut ledger = Self::default();
+        if let Some(path) = path {
+            let (journal, entries) = Journal::open(path)?;
+            for entry in entries {
+                ledger.apply(entry);
+            }
+            ledger.journal = Some(journal);
+        }
+        Ok(ledger)
+    }
+
+    /// Decides whether a request runs. If it does and has a key, the key is in flight until [`Ledger::execute`].
+    pub(crate) fn admit(&mut self, of: Option<&Use>, parsed: Result<Command, ApiError>) -> Admission {
+        if let Some(of) = of {
+            if of.key.is_empty() || of.key.chars().count() > KEY_CHARS_MAX {
+                let message = "Idempotency keys are 1 to 255 characters long.";
+                return Admission::Answer(ApiError::invalid(message).into_reply());
+            }
+            if let Some(state) = self.keys.get(&of.key) {
+                return Admission::Answer(answer_known_key(of, state));
+            }
+        }
+        let command = match parsed {
+            Ok(command) => command,
+            Err(error) => return Admission::Answer(error.into_reply()),
+        };
+        if let Some(of) = of {
+            self.keys.insert(of.key.clone(), KeyState::InFlight(of.clone()));
+        }
+        Admission::Run(command)
+    }
+
+    /// Does what was admitted, journals it with its answer, and only then lets the answer out.
+    ///
+    /// `crash` does everything but answers (and remembers, for the key) a 500.
+    pub(crate) fn execute(&mut self, of: Option<&Use>, command: Command, now: u64, crash: bool) -> Reply {
+        let (change, mut reply) = match command {
+            Command::CreateIntent(command) => self.create_intent(command, now),
+            Command::CreateRefund(command) => self.create_refund(command, now),
+        };
+        if crash {
+            reply = ApiError::new(500, "api_error", "An error occurred internally with the twin's API.").into_reply();
+        }
+        let saved = of.map(|of| Saved {
+            key: of.key.clone(),
+            endpoint: of.endpoint.to_owned(),
+            parameters: of.parameters.clone(),
+            status: reply.status,
+            body: reply.body.clone(),
+        });
+        let entry = Entry::new(change, saved);
+        if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(&entry)) {
+            if let Some(of) = of {
+                self.keys.remove(&of.key);
+            }
+            return ApiError::new(500, "api_error", format!("The twin cannot write its journal: {error}")).into_reply();
+        }
+        self.apply(entry);
+        reply
+    }
+
+    pub(crate) fn get_intent(&self, id: &str) -> Reply {
+        match self.intents.get(id) {
+            Some(intent) => Reply::new(200, &wire::intent(intent)),
+            None => missing(404, "payment_intent", id, "intent").into_reply(),
+        }
+    }
+
+    pub(crate) fn get_refund(&self, id: &str) -> Reply {
+        let intent = self.refunds.get(id).and_then(|intent| self.intents.get(intent));
+        let refund = intent.and_then(|intent| intent.refunds.iter().find(|refund| refund.id == id));
+        match (intent, refund) {
+            (Some(intent), Some(refund)) => Reply::new(200, &wire::refund(refund, intent)),
+            _ => missing(404, "refund", id, "refund").into_reply(),
+        }
+    }
+
+    /// Every charge and refund with totals.
+    pub(crate) fn books(&self) -> Books {
+        let mut books = Books::default();
+        for intent in self.intents.values() {
+            let Some(charge) = intent.charge_id() else { continue };
+            books.add_charge(BookedCharge {
+                id: charge.to_owned(),
+                payment_intent: intent.id.clone(),
+                amount: intent.amount,
+                currency: intent.currency.clone(),
+                decline_code: match &intent.outcome {
+                    Outcome::Declined { decline_code, .. } => Some(decline_code.clone()),
+                    _ => None,
+                },
+                refunded: intent.refunded(),
+                metadata: intent.metadata.clone(),
+            });
+        }
+        for (id, intent) in &self.refunds {
+            let Some(intent) = self.intents.get(intent) else { continue };
+            let Some(refund) = intent.refunds.iter().find(|refund| refund.id == *id) else { continue };
+            books.add_refund(BookedRefund {
+                id: id.clone(),
+                payment_intent: intent.id.clone(),
+                amount: refund.amount,
+                currency: intent.currency.clone(),
+                metadata: refund.metadata.clone(),
+            });
+        }
+        books
+    }
+
+    fn create_intent(&self, command: CreateIntent, now: u64) -> (Option<Change>, Reply) {
+        let number = self.intents.len() + 1;
+        let charge = format!("ch_twin{number:08}");
+        let behaviour = match &command.method {
+            Some((_, behaviour)) if command.confirm => Some(*behaviour),
+            _ => None,
+        };
+        let name = command.method.map(|(name, _)| name);
+        let outcome = match behaviour {
+            None => Outcome::Unpaid,
+            Some(Behaviour::Approve) => Outcome::Succeeded { charge },
+            Some(Behaviour::Authenticate) if command.off_session => declined(&AUTHENTICATION_REQUIRED, charge, &name),
+            Some(Behaviour::Authenticate) => Outcome::RequiresAction,
+            Some(Behaviour::Decline(decline)) => declined(&decline, charge, &name),
+        };
+        let intent = Intent {
+            id: format!("pi_twin{number:08}"),
+            created: now,
+            amount: command.amount,
+            currency: command.currency,
+            payment_method: name,
+            capture_method: command.capture_method,
+            description: command.description,
+            statement_descriptor_suffix: command.statement_descriptor_suffix,
+            metadata: command.metadata,
+            outcome,
+            refunds: Vec::new(),
+        };
+        let shown = wire::intent(&intent);
+        let reply = match &intent.outcome {
+            Outcome::Declined { error, .. } => {
+                let mut error = error.clone();
+                if let Some(fields) = error.as_object_mut() {
+                    fields.insert("payment_intent".into(), shown);
+                }
+                Reply::new(402, &serde_json::json!({ "error": error }))
+            }
+            _ => Reply::new(200, &shown),
+        };
+        (Some(Change::Intent(intent)), reply)
+    }
+
+    fn create_refund(&self, command: CreateRefund, now: u64) -> (Option<Change>, Reply) {
+        let refused = |error: ApiError| (None, error.into_reply());
+        let Some(intent) = self.intents.get(&command.payment_intent) else {
+            return refused(missing(400, "payment_intent", &command.payment_intent, "payment_intent"));
+        };
+        if intent.captured() == 0 {
+            let message = format!("This PaymentIntent ({}) does not have a successful charge to refund.", intent.id);
+            return refused(ApiError::invalid(message));
+        }
+        let left = intent.captured() - intent.refunded();
+        if left == 0 {
+            let message = format!("Charge {} has already been refunded.", intent.charge_id().unwrap_or_default());
+            return refused(ApiError::invalid(message).code("charge_already_refunded"));
+        }
+        let amount = command.amount.unwrap_or(left);
+        if amount > left {
+            let message = format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left})");
+            return refused(ApiError::invalid(message).param("amount"));
+        }
+        let refund = Refund {
+            id: format!("re_twin{:08}", self.refunds.len() + 1),
+            created: now,
+            payment_intent: intent.id.clone(),
+            amount,
+            reason: command.reason,
+            metadata: command.metadata,
+        };
+        let reply = Reply::new(200, &wire::refund(&refund, intent));
+        (Some(Change::Refund(refund)), reply)
+    }
+
+    fn apply(&mut self, entry: Entry) {
+        match entry.change {
+            Some(Change::Intent(intent)) => {
+                self.intents.insert(intent.id.clone(), intent);
+            }
+            Some(Change::Refund(refund)) => {
+                self.refunds.insert(refund.id.clone(), refund.payment_intent.clone());
+                if let Some(intent) = self.intents.get_mut(&refund.payment_intent) {
+                    intent.refunds.push(refund);
+                }
+            }
+            None => {}
+        }
+        if let Some(saved) = entry.saved {
+            self.keys.insert(saved.key.clone(), KeyState::Done(saved));
+        }
+    }
+}
+
+fn answer_known_key(of: &Use, state: &KeyState) -> Reply {
+    let (endpoint, parameters) = match state {
+        KeyState::InFlight(first) => (first.endpoint, &first.parameters),
+        KeyState::Done(saved) => (saved.endpoint.as_str(), &saved.parameters),
+    };
+    let reused = |what: &str| {
+        let advice = format!("Try using a key other than '{}' if you meant to execute a different request.", of.key);
+        ApiError::new(400, "idempotency_error", format!("{what} {advice}")).into_reply()
+    };
+    if endpoint != of.endpoint {
+        return reused("Keys for idempotent requests can only be used for the same endpoint they were first used for.");
+    }
+    if *parameters != of.parameters {
+        return reused(
+            "Keys for idempotent requests can only be used with the same parameters they were first used with.",
+        );
+    }
+    match state {
+        KeyState::InFlight(_) => {
+            let message = "There is currently another in-progress request using this Idempotent Key.";
+            ApiError::new(409, "idempotency_error", message).code("idempotency_key_in_use").into_reply()
+        }
+        KeyState::Done(saved) => Reply { status: saved.status, body: saved.body.clone(), replayed: true },
+    }
+}
+
+fn declined(decline: &Decline, charge: String, payment_method: &Option<String>) -> Outcome {
+    let error = wire::card_error(decline, &charge, payment_method.as_deref().unwrap_or_default());
+    Outcome::Declined { charge, decline_code: decline.decline_code.to_owned(), error }
+}
+
+fn missing(status: u16, object: &str, id: &str, param: &str) -> ApiError {
+    let message = format!("No such {object}: '{id}'");
+    ApiError::new(status, "invalid_request_error", message).code("resource_missing").param(param)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::params::{Form, create_intent, create_refund};
+
+    const CHARGE: &str =
+        "amount=1250&currency=eur&confirm=true&payment_method=pm_card_visa&payment_method_types[]=card";
+
+    fn usage(key: &str, parameters: &str) -> Use {
+        Use { key: key.into(), endpoint: "/v1/payment_intents", parameters: parameters.into() }
+    }
+
+    fn charge(body: &str) -> Result<Command, ApiError> {
+        create_intent(Form::parse(body.as_bytes()))
+    }
+
+    #[test]
+    fn a_key_in_flight_answers_409_and_other_parameters_400() {
+        let mut ledger = Ledger::default();
+        let first = usage("k", "a");
+        assert!(matches!(ledger.admit(Some(&first), charge(CHARGE)), Admission::Run(_)));
+        let status = |admission| match admission {
+            Admission::Answer(reply) => reply.status,
+            Admission::Run(_) => 0,
+        };
+        assert_eq!(status(ledger.admit(Some(&first), charge(CHARGE))), 409);
+        assert_eq!(status(ledger.admit(Some(&usage("k", "b")), charge(CHARGE))), 400);
+        let elsewhere = Use { endpoint: "/v1/refunds", ..first };
+        assert_eq!(status(ledger.admit(Some(&elsewhere), charge(CHARGE))), 400);
+        assert_eq!(ledger.books(), Books::default());
+    }
+
+    #[test]
+    fn a_request_that_fails_validation_leaves_its_key_free() {
+        let mut ledger = Ledger::default();
+        let of = usage("k", "a");
+        assert!(matches!(ledger.admit(Some(&of), charge("amount=1")), Admission::Answer(_)));
+        assert!(matches!(ledger.admit(Some(&of), charge(CHARGE)), Admission::Run(_)));
+    }
+
+    #[test]
+    fn an_executed_key_replays_its_answer_even_a_500_and_even_an_over_refund() {
+        let mut ledger = Ledger::default();
+        let of = usage("k", "a");
+        let Admission::Run(command) = ledger.admit(Some(&of), charge(CHARGE)) else { panic!("runs") };
+        assert_eq!(ledger.execute(Some(&of), command, 1, true).status, 500);
+        let Admission::Answer(replay) = ledger.admit(Some(&of), charge(CHARGE)) else { panic!("replays") };
+        assert_eq!((replay.status, replay.replayed), (500, true));
+        assert_eq!(ledger.books().totals["eur"].charges, 1);
+
+        let refund = || create_refund(Form::parse(b"payment_intent=pi_twin00000001&amount=1251"));
+        let of = Use { endpoint: "/v1/refunds", ..usage("r", "b") };
+        let Admission::Run(command) = ledger.admit(Some(&of), refund()) else { panic!("runs") };
+        let refused = ledger.execute(Some(&of), command, 2, false);
+        let Admission::Answer(replay) = ledger.admit(Some(&of), refund()) else { panic!("replays") };
+        assert_eq!(replay, Reply { replayed: true, ..refused });
+    }
+}

@@ -1,0 +1,161 @@
+//! The routes: Stripe's under `/v1`, the test's under `/_twin`.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
+
+use crate::Twin;
+use crate::faults::{Fault, FaultKind, Target};
+use crate::ledger::{Admission, Use};
+use crate::params::{Form, create_intent, create_refund};
+use crate::reply::{ApiError, Reply};
+
+/// Far above any form the twin understands.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
+pub(crate) fn router(twin: Twin) -> Router {
+    Router::new()
+        .route("/v1/payment_intents", post(post_intent))
+        .route("/v1/payment_intents/{id}", get(get_intent))
+        .route("/v1/refunds", post(post_refund))
+        .route("/v1/refunds/{id}", get(get_refund))
+        .route("/_twin/faults", get(list_faults).post(add_fault).delete(clear_faults))
+        .route("/_twin/books", get(books))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(twin)
+}
+
+async fn post_intent(State(twin): State<Twin>, headers: HeaderMap, body: Bytes) -> Response {
+    move_money(twin, Target::Charge, &headers, body).await
+}
+
+async fn post_refund(State(twin): State<Twin>, headers: HeaderMap, body: Bytes) -> Response {
+    move_money(twin, Target::Refund, &headers, body).await
+}
+
+async fn get_intent(State(twin): State<Twin>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    let reply = authorise(&headers).err().unwrap_or_else(|| twin.ledger().get_intent(&id));
+    respond(&twin, reply)
+}
+
+async fn get_refund(State(twin): State<Twin>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    let reply = authorise(&headers).err().unwrap_or_else(|| twin.ledger().get_refund(&id));
+    respond(&twin, reply)
+}
+
+async fn add_fault(State(twin): State<Twin>, body: Bytes) -> Response {
+    match serde_json::from_slice::<Fault>(&body) {
+        Ok(fault) => match twin.inject(fault) {
+            Ok(()) => json(StatusCode::OK, &twin.faults().pending()),
+            Err(refusal) => json(StatusCode::BAD_REQUEST, &refusal.to_string()),
+        },
+        Err(error) => json(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+async fn list_faults(State(twin): State<Twin>) -> Response {
+    json(StatusCode::OK, &twin.faults().pending())
+}
+
+async fn clear_faults(State(twin): State<Twin>) -> StatusCode {
+    twin.faults().clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn books(State(twin): State<Twin>) -> Response {
+    json(StatusCode::OK, &twin.books())
+}
+
+async fn move_money(twin: Twin, target: Target, headers: &HeaderMap, body: Bytes) -> Response {
+    if let Err(refused) = authorise(headers) {
+        return respond(&twin, refused);
+    }
+    let fault = twin.faults().next(target);
+    match fault.fault {
+        FaultKind::DropBefore => return hang_up(),
+        FaultKind::TooManyRequests => {
+            let error = ApiError::new(429, "invalid_request_error", "Too many requests.").code("rate_limit");
+            return respond(&twin, error.into_reply());
+        }
+        FaultKind::Approve | FaultKind::ExecuteThenDropReply | FaultKind::ExecuteThen500 | FaultKind::Slow => {}
+    }
+    let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
+    // A task of its own: a provider does not stop charging because the caller hung up.
+    let work = tokio::spawn(run(twin.clone(), target, key, body, fault));
+    let reply = work.await.unwrap_or_else(|_| ApiError::new(500, "api_error", "The twin has a defect.").into_reply());
+    if fault.fault == FaultKind::ExecuteThenDropReply { hang_up() } else { respond(&twin, reply) }
+}
+
+async fn run(twin: Twin, target: Target, key: Option<String>, body: Bytes, fault: Fault) -> Reply {
+    let form = Form::parse(&body);
+    let endpoint = match target {
+        Target::Charge => "/v1/payment_intents",
+        Target::Refund => "/v1/refunds",
+    };
+    let of = key.map(|key| Use { key, endpoint, parameters: form.canonical() });
+    let parsed = match target {
+        Target::Charge => create_intent(form),
+        Target::Refund => create_refund(form),
+    };
+    let admission = twin.ledger().admit(of.as_ref(), parsed);
+    let command = match admission {
+        Admission::Run(command) => command,
+        Admission::Answer(reply) => return reply,
+    };
+    if fault.fault == FaultKind::Slow {
+        tokio::time::sleep(Duration::from_millis(fault.ms)).await;
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+    twin.ledger().execute(of.as_ref(), command, now, fault.fault == FaultKind::ExecuteThen500)
+}
+
+/// A test key is needed; which one does not matter, there is one account.
+fn authorise(headers: &HeaderMap) -> Result<(), Reply> {
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match sent.strip_prefix("Bearer ").and_then(|key| key.strip_prefix("sk_test_")) {
+        Some(rest) if !rest.is_empty() => Ok(()),
+        _ => {
+            let message = "Provide a test API key: 'Authorization: Bearer sk_test_...'.";
+            Err(ApiError::new(401, "invalid_request_error", message).into_reply())
+        }
+    }
+}
+
+fn respond(twin: &Twin, reply: Reply) -> Response {
+    let request = twin.requests().fetch_add(1, Ordering::Relaxed);
+    let mut response = Response::new(Body::from(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    if let Ok(id) = http::HeaderValue::from_str(&format!("req_twin{request:08}")) {
+        headers.insert("request-id", id);
+    }
+    if reply.replayed {
+        headers.insert("idempotent-replayed", http::HeaderValue::from_static("true"));
+    }
+    response
+}
+
+/// An answer whose body breaks before its first byte: the server closes the connection and the caller learns nothing.
+fn hang_up() -> Response {
+    let broken = futures::stream::once(async { Err::<Bytes, _>(io::Error::other("the twin was asked to hang up")) });
+    let mut response = Response::new(Body::from_stream(broken));
+    *response.status_mut() = StatusCode::BAD_GATEWAY;
+    response
+}
+
+fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
+    let mut response = Response::new(Body::from(serde_json::to_vec(value).unwrap_or_default()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    response
+}
