@@ -1,0 +1,259 @@
+//! What is owed after plans change (T4, T5, I13): always the difference of two explained prices.
+//!
+//! Nothing here knows what was paid. A caller computes `due = owed − (paid − refunded)`; a negative due is a refund, which
+//! [`allocate_refund`] spreads over the charges.
+
+use std::num::NonZeroU64;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::money::BASIS_POINTS;
+use crate::policy::{CancellationStep, EarlyExit, LotPolicy};
+use crate::tariff::{Line, OverstayRule, Price, PriceRequest, Rule, Tariff, TariffError, Unit, started_units};
+use crate::time::{Minute, Window};
+use crate::vehicle::VehicleClass;
+use crate::zone::LotZone;
+
+/// Why what is owed was settled anew (M6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SettlementReason {
+    /// The driver left within the booked time and the exit grace, or the policy refunds nothing: the price stands.
+    AsBooked,
+    /// Cancelled before the start.
+    Cancellation,
+    /// Nobody came.
+    NoShow,
+    /// Left before the booked end.
+    EarlyExit,
+    /// Left after the booked end.
+    Overstay,
+    /// The booking was changed.
+    Modification,
+}
+
+/// Two explained prices: what was owed, and what is owed now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Settlement {
+    /// Why.
+    pub reason: SettlementReason,
+    /// What was owed until now.
+    pub before: Price,
+    /// What is owed from now on, in the same currency.
+    pub owed: Price,
+}
+
+impl Settlement {
+    /// `owed − before` in minor units: negative is the driver's, positive the lot's.
+    #[must_use]
+    pub const fn difference_minor(&self) -> i64 {
+        // Both are at least 0, so the difference fits.
+        self.owed.total_minor() - self.before.total_minor()
+    }
+
+    fn new(reason: SettlementReason, before: &Price, owed: Price) -> Self {
+        Self { reason, before: before.clone(), owed }
+    }
+
+    fn as_booked(before: &Price) -> Self {
+        Self::new(SettlementReason::AsBooked, before, before.clone())
+    }
+}
+
+/// A stay that has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Stay<'a> {
+    /// The tariff version pinned at booking.
+    pub tariff: &'a Tariff,
+    /// The lot's zone.
+    pub zone: &'a LotZone,
+    /// The vehicle's class.
+    pub class: VehicleClass,
+    /// The booked window.
+    pub booked: Window,
+    /// When the car left.
+    pub left_at: Minute,
+    /// The agreed price of the booked window.
+    pub price: &'a Price,
+}
+
+/// What is owed when the car leaves, early, in time or late.
+///
+/// # Errors
+/// [`TariffError`] if the pinned tariff cannot price the stay.
+pub fn leave(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, TariffError> {
+    if stay.left_at < stay.booked.end() { early_exit(policy, stay) } else { overstay(policy, stay) }
+}
+
+/// What is owed after leaving before the booked end, by the lot's policy; never more than the agreed price (T4).
+///
+/// # Errors
+/// [`TariffError`] if the pinned tariff cannot price the time used (`reprice`).
+pub fn early_exit(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, TariffError> {
+    let price = stay.price;
+    if stay.left_at >= stay.booked.end() {
+        return Ok(Settlement::as_booked(price));
+    }
+    let lines = match policy.early_exit {
+        EarlyExit::None => return Ok(Settlement::as_booked(price)),
+        EarlyExit::Prorated => vec![prorated(stay)?],
+        EarlyExit::ProratedMinusFee { fee_minor_min } => {
+            let used = prorated(stay)?;
+            let fee_minor = fee_minor_min.clamp(0, (price.total_minor() - used.amount_minor()).max(0));
+            vec![used, Line::new(Rule::EarlyExitFee, stay.booked, 1, Unit::Item, fee_minor)?]
+        }
+        EarlyExit::Reprice => match Window::new(stay.booked.start(), stay.left_at) {
+            Ok(window) => price_of(stay, window)?.lines().to_vec(),
+            Err(_) => Vec::new(),
+        },
+    };
+    let owed = Price::new(price.currency(), price.tariff_version(), lines)?;
+    if owed.total_minor() >= price.total_minor() {
+        return Ok(Settlement::as_booked(price));
+    }
+    Ok(Settlement::new(SettlementReason::EarlyExit, price, owed))
+}
+
+/// What is owed after leaving later than the booked end and the exit grace, by the tariff's rule (T5). The excess counts
+/// from the booked end, not from the end of the grace (T1).
+///
+/// # Errors
+/// [`TariffError`] if the pinned tariff cannot price the whole stay.
+pub fn overstay(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, TariffError> {
+    let price = stay.price;
+    let Ok(late) = Window::new(stay.booked.end(), stay.left_at) else {
+        return Ok(Settlement::as_booked(price));
+    };
+    if late.minutes() <= i64::from(policy.exit_grace_minutes) {
+        return Ok(Settlement::as_booked(price));
+    }
+    let lines = match stay.tariff.overstay {
+        OverstayRule::PerStartedUnit { unit_minutes, rate_minor, admin_fee_minor } => vec![
+            started_units(Rule::OverstayRate, late, unit_minutes, rate_minor)?,
+            Line::new(Rule::OverstayFee, late, 1, Unit::Item, admin_fee_minor)?,
+        ],
+        OverstayRule::TariffContinues => {
+            let whole = Window::new(stay.booked.start(), stay.left_at).map_err(|_| TariffError::Overflow)?;
+            let more = price_of(stay, whole)?.total_minor() - price_of(stay, stay.booked)?.total_minor();
+            vec![Line::new(Rule::OverstayTariff, late, 1, Unit::Item, more.max(0))?]
+        }
+    };
+    Ok(Settlement::new(SettlementReason::Overstay, price, price.with_lines(lines)?))
+}
+
+/// What is owed after cancelling `booked` at `now`: the price less the refund of the best step of the ladder that is met.
+///
+/// # Errors
+/// [`TariffError::Overflow`] never happens for a price that was made here.
+pub fn cancellation(
+    price: &Price,
+    ladder: &[CancellationStep],
+    now: Minute,
+    booked: Window,
+) -> Result<Settlement, TariffError> {
+    let minutes_before = booked.start().0.saturating_sub(now.0);
+    let met = |step: &&CancellationStep| minutes_before >= i64::from(step.hours_before_start) * 60;
+    let refund = ladder.iter().filter(met).map(|step| step.refund_basis_points).max().unwrap_or(0);
+    let owed = kept(price, Rule::CancellationKept, BASIS_POINTS - refund.min(BASIS_POINTS), booked)?;
+    Ok(Settlement::new(SettlementReason::Cancellation, price, owed))
+}
+
+/// What is owed by somebody who never came: `fee_basis_points` of the price, which is kept from the prepayment and never
+/// more than was shown (M10). With the gate offline in the window it is 0: see [`LotPolicy::no_show_share`].
+///
+/// # Errors
+/// [`TariffError::Overflow`] never happens for a price that was made here.
+pub fn no_show(price: &Price, fee_basis_points: u32, booked: Window) -> Result<Settlement, TariffError> {
+    let owed = kept(price, Rule::NoShowFee, fee_basis_points.min(BASIS_POINTS), booked)?;
+    Ok(Settlement::new(SettlementReason::NoShow, price, owed))
+}
+
+/// What is owed after a booking changed from one price to another.
+///
+/// # Errors
+/// [`TariffError::CurrencyMismatch`] if they cannot be compared.
+pub fn modification(before: &Price, owed: Price) -> Result<Settlement, TariffError> {
+    if before.currency() != owed.currency() {
+        return Err(TariffError::CurrencyMismatch);
+    }
+    Ok(Settlement::new(SettlementReason::Modification, before, owed))
+}
+
+fn price_of(stay: &Stay<'_>, window: Window) -> Result<Price, TariffError> {
+    stay.tariff.price(&PriceRequest { zone: stay.zone, class: stay.class, window })
+}
+
+/// The agreed price in proportion to the minutes used; nothing if the car left before the start.
+fn prorated(stay: &Stay<'_>) -> Result<Line, TariffError> {
+    let used_minutes = (stay.left_at.0.saturating_sub(stay.booked.start().0)).max(0);
+    let booked_minutes = u64::try_from(stay.booked.minutes()).ok().and_then(NonZeroU64::new);
+    let unit = Unit::MinuteOf { minutes: booked_minutes.unwrap_or(NonZeroU64::MIN) };
+    Line::new(Rule::EarlyExitProrated, stay.booked, used_minutes, unit, stay.price.total_minor())
+}
+
+/// A price of one line: a share of another. The share owed is rounded half-up, the refund is the rest.
+fn kept(price: &Price, rule: Rule, basis_points: u32, booked: Window) -> Result<Price, TariffError> {
+    let line = Line::new(rule, booked, i64::from(basis_points), Unit::BasisPoint, price.total_minor())?;
+    Price::new(price.currency(), price.tariff_version(), vec![line])
+}
+
+/// A successful charge and what was refunded of it so far, in minor units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charge {
+    /// Payment number within the reservation.
+    pub number: u8,
+    /// What was captured, at least 0.
+    pub captured_minor: i64,
+    /// What was refunded or is being refunded, at least 0.
+    pub refunded_minor: i64,
+}
+
+/// Why a refund cannot be spread over charges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum RefundError {
+    /// The amount is negative.
+    #[error("a refund is not negative")]
+    Negative,
+    /// More than is left of what was captured (M5).
+    #[error("only {available_minor} minor units are left to refund")]
+    ExceedsCaptured {
+        /// What is left.
+        available_minor: i64,
+    },
+    /// A charge says that more was refunded than captured, or has a negative amount.
+    #[error("charge {number} does not add up")]
+    Inconsistent {
+        /// The charge.
+        number: u8,
+    },
+}
+
+/// Spreads a refund over charges, newest (highest number) first, never above what is left of each (M5).
+/// Returns (charge number, minor units) pairs of positive amounts that sum to `amount_minor`.
+///
+/// # Errors
+/// [`RefundError`] if the amount is negative or more than is left, or a charge does not add up.
+pub fn allocate_refund(charges: &[Charge], amount_minor: i64) -> Result<Vec<(u8, i64)>, RefundError> {
+    let mut rest_minor = amount_minor;
+    if rest_minor < 0 {
+        return Err(RefundError::Negative);
+    }
+    let mut newest_first: Vec<&Charge> = charges.iter().collect();
+    newest_first.sort_by_key(|charge| std::cmp::Reverse(charge.number));
+    let mut parts = Vec::new();
+    for charge in newest_first {
+        if charge.refunded_minor < 0 || charge.captured_minor < charge.refunded_minor {
+            return Err(RefundError::Inconsistent { number: charge.number });
+        }
+        let part_minor = rest_minor.min(charge.captured_minor - charge.refunded_minor);
+        if part_minor > 0 {
+            parts.push((charge.number, part_minor));
+            rest_minor -= part_minor;
+        }
+    }
+    if rest_minor > 0 {
+        return Err(RefundError::ExceedsCaptured { available_minor: amount_minor - rest_minor });
+    }
+    Ok(parts)
+}
