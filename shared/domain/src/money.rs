@@ -10,7 +10,8 @@ use thiserror::Error;
 
 /// The whole in basis points: 100 %.
 pub const BASIS_POINTS: u32 = 10_000;
-const BASIS_POINTS_DIVISOR: NonZeroU64 = NonZeroU64::new(10_000).unwrap();
+/// [`BASIS_POINTS`], to divide by.
+pub(crate) const BASIS_POINTS_DIVISOR: NonZeroU64 = NonZeroU64::new(10_000).unwrap();
 
 /// Why an amount cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

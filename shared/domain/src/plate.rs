@@ -80,7 +80,8 @@ fn canonical_plate(typed: &str) -> Result<String, PlateError> {
 
 /// What people and cameras put between a plate's groups.
 fn is_separator(character: char) -> bool {
-    character.is_whitespace() || matches!(character, '-' | '.' | '_' | '/' | '·' | '•' | '‐' | '‑' | '–' | '—' | ':' | '*')
+    character.is_whitespace()
+        || matches!(character, '-' | '.' | '_' | '/' | '·' | '•' | '‐' | '‑' | '–' | '—' | ':' | '*')
 }
 
 fn canonical_region(region: &str) -> Result<String, PlateError> {

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::TariffError;
 use crate::ids::TariffVersion;
-use crate::money::{Currency, Money, div_half_up};
+use crate::money::{BASIS_POINTS_DIVISOR, Currency, Money, div_half_up};
 use crate::time::Window;
 
 /// Which rule made a line.
@@ -98,7 +98,7 @@ impl Unit {
     const fn divisor(self) -> NonZeroU64 {
         match self {
             Self::StartedUnit { .. } | Self::Period | Self::Item => NonZeroU64::MIN,
-            Self::BasisPoint => NonZeroU64::new(10_000).unwrap(),
+            Self::BasisPoint => BASIS_POINTS_DIVISOR,
             Self::MinuteOf { minutes } => minutes,
         }
     }

@@ -1,0 +1,2 @@
+//! Cold start of `check-in`.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Cold start of `check-out`.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Cold start of `discover`.
+fn main() {}

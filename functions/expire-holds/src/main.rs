@@ -1,0 +1,2 @@
+//! Cold start of `expire-holds`.
+fn main() {}

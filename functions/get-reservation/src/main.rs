@@ -1,0 +1,2 @@
+//! Cold start of `get-reservation`.
+fn main() {}

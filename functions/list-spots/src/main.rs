@@ -1,0 +1,2 @@
+//! Cold start of `list-spots`.
+fn main() {}

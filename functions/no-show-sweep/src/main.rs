@@ -1,0 +1,2 @@
+//! Cold start of `no-show-sweep`.
+fn main() {}

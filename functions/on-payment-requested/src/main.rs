@@ -1,0 +1,2 @@
+//! Cold start of `on-payment-requested`.
+fn main() {}

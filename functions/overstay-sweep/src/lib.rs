@@ -1,0 +1,1 @@
+//! overstay-sweep

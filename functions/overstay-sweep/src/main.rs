@@ -1,0 +1,2 @@
+//! Cold start of `overstay-sweep`.
+fn main() {}

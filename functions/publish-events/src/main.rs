@@ -1,0 +1,2 @@
+//! Cold start of `publish-events`.
+fn main() {}

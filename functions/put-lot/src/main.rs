@@ -1,0 +1,2 @@
+//! Cold start of `put-lot`.
+fn main() {}

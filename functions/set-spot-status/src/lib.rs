@@ -1,0 +1,1 @@
+//! set-spot-status

@@ -1,0 +1,2 @@
+//! Cold start of `set-spot-status`.
+fn main() {}

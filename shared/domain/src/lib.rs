@@ -1,0 +1,22 @@
+//! What parking means, as pure functions and values.
+//!
+//! This crate promises: integer money, half-open intervals, the spot calendar's algebra, the reservation's state machine and
+//! the arithmetic of prices and refunds. It refuses to know: any I/O, clock, randomness, environment, async or float.
+
+pub mod calendar;
+pub mod claims;
+pub mod decide;
+pub mod geometry;
+pub mod ids;
+pub mod lot;
+pub mod money;
+pub mod payment;
+pub mod plate;
+pub mod policy;
+pub mod recurrence;
+pub mod reservation;
+pub mod settlement;
+pub mod tariff;
+pub mod time;
+pub mod vehicle;
+pub mod zone;
