@@ -1,0 +1,23 @@
+//! The payment provider: a slim client of Stripe's PaymentIntents and Refunds, and the keys that make asking again safe.
+//!
+//! This crate promises: one HTTP call per method and no retry of its own; an answer is either definite or
+//! [`PaymentError::Unknown`], and nothing is called definite that is not; parsing reads only the fields it needs, so a new
+//! field of the provider's never turns a charge into an error. It refuses to know: reservations' states, tables, queues,
+//! and card numbers (M11: provider tokens only).
+//!
+//! The rule for callers (M1): after `Unknown` ask again with the *same* [`provider_key`]; a new attempt number is allowed
+//! only after `Declined`, `Refused`, or a status that took no money.
+
+mod client;
+mod error;
+mod id;
+mod key;
+mod types;
+mod units;
+mod wire;
+
+pub use client::{API_VERSION, CONNECT_TIMEOUT, Config, ConfigError, SecretKey, StripeClient, TOTAL_TIMEOUT};
+pub use error::{PaymentError, Uncertainty};
+pub use id::{InvalidProviderId, ProviderId};
+pub use key::{Purpose, provider_key};
+pub use types::{Charge, ChargeRequest, ChargeStatus, Refund, RefundRequest, RefundStatus};

@@ -1,0 +1,104 @@
+//! What is asked of the provider and what it answers, in our words.
+
+use parkade_domain::money::Currency;
+use serde::Deserialize;
+
+use crate::id::ProviderId;
+
+/// A charge to create and confirm in one call, captured at once, with the driver present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChargeRequest {
+    /// Minor units of `currency` (ISO 4217), above zero.
+    pub amount_minor: i64,
+    /// The lot's currency.
+    pub currency: Currency,
+    /// The provider's token of the means of payment (M11), for example `pm_…`.
+    pub payment_method: String,
+    /// From [`crate::provider_key`].
+    pub idempotency_key: String,
+    /// Shown in the provider's dashboard and reports: the reservation.
+    pub reservation: String,
+    /// Shown in the provider's dashboard and reports: the payment.
+    pub payment: String,
+    /// Last part of the text on the card statement, at most 22 characters with a letter; usually the lot.
+    pub statement_suffix: Option<String>,
+}
+
+/// A charge's state at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// Needed for a refund.
+    pub payment_intent: ProviderId,
+    /// Whether the money is ours.
+    pub status: ChargeStatus,
+    /// Asked for, in minor units.
+    pub amount_minor: i64,
+    /// Taken, in minor units; zero unless `Succeeded`.
+    pub received_minor: i64,
+    /// Of both amounts.
+    pub currency: Currency,
+}
+
+/// What a charge came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChargeStatus {
+    /// The money is ours.
+    Succeeded,
+    /// The driver has to authenticate (3-D Secure); no money moved yet.
+    RequiresAction,
+    /// Accepted but not final: retrieve it later.
+    Processing,
+    /// Authorised but not captured.
+    RequiresCapture,
+    /// Nothing was taken: declined before, or never confirmed.
+    #[serde(alias = "requires_confirmation")]
+    RequiresPaymentMethod,
+    /// Nothing was taken and nothing will be.
+    Canceled,
+}
+
+/// Money to give back from a charge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefundRequest {
+    /// The charge to give back from.
+    pub payment_intent: ProviderId,
+    /// Minor units of the charge's currency, above zero; at most what is left of the charge (M5).
+    pub amount_minor: i64,
+    /// The charge's currency.
+    pub currency: Currency,
+    /// From [`crate::provider_key`].
+    pub idempotency_key: String,
+    /// Shown in the provider's dashboard and reports: the reservation.
+    pub reservation: String,
+    /// Shown in the provider's dashboard and reports: the payment.
+    pub payment: String,
+}
+
+/// A refund's state at the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refund {
+    /// The provider's id.
+    pub id: ProviderId,
+    /// Whether the money is on its way.
+    pub status: RefundStatus,
+    /// Given back, in minor units.
+    pub amount_minor: i64,
+    /// Of the amount.
+    pub currency: Currency,
+}
+
+/// What a refund came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundStatus {
+    /// Sent to the card.
+    Succeeded,
+    /// Accepted, not final.
+    #[serde(alias = "requires_action")]
+    Pending,
+    /// The bank did not take it.
+    Failed,
+    /// Withdrawn.
+    Canceled,
+}

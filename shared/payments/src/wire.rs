@@ -1,0 +1,198 @@
+//! Stripe's forms and JSON. Only the fields we need are named; everything else may come, go and change.
+
+use http::StatusCode;
+use parkade_domain::money::Currency;
+use serde::Deserialize;
+
+use crate::error::{PaymentError, Uncertainty};
+use crate::id::ProviderId;
+use crate::types::{Charge, ChargeRequest, ChargeStatus, Refund, RefundRequest, RefundStatus};
+use crate::units::{from_stripe, to_stripe};
+
+/// The form of a charge: created and confirmed in one call, cards only (no redirects), captured at once.
+pub(crate) fn charge_form(request: &ChargeRequest) -> Result<String, PaymentError> {
+    let amount = stripe_amount(request.amount_minor, request.currency)?;
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("amount", &amount.to_string())
+        .append_pair("currency", &request.currency.code().to_ascii_lowercase())
+        .append_pair("payment_method", &request.payment_method)
+        .append_pair("payment_method_types[]", "card")
+        .append_pair("capture_method", "automatic")
+        .append_pair("confirm", "true")
+        .append_pair("off_session", "false")
+        .append_pair("metadata[reservation]", &request.reservation)
+        .append_pair("metadata[payment]", &request.payment);
+    if let Some(suffix) = &request.statement_suffix {
+        form.append_pair("statement_descriptor_suffix", suffix);
+    }
+    Ok(form.finish())
+}
+
+/// The form of a refund.
+pub(crate) fn refund_form(request: &RefundRequest) -> Result<String, PaymentError> {
+    let amount = stripe_amount(request.amount_minor, request.currency)?;
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("payment_intent", request.payment_intent.as_str())
+        .append_pair("amount", &amount.to_string())
+        .append_pair("metadata[reservation]", &request.reservation)
+        .append_pair("metadata[payment]", &request.payment);
+    Ok(form.finish())
+}
+
+/// An answer as it came off the wire.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) replayed: bool,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Reads a PaymentIntent.
+pub(crate) fn charge(answer: &Answer) -> Result<Charge, PaymentError> {
+    #[derive(Deserialize)]
+    struct PaymentIntent {
+        id: ProviderId,
+        status: ChargeStatus,
+        amount: i64,
+        #[serde(default)]
+        amount_received: i64,
+        currency: String,
+    }
+    let read: PaymentIntent = object(answer)?;
+    let (currency, amount_minor) = our_amount(read.amount, &read.currency)?;
+    let received_minor = from_stripe(read.amount_received, currency).ok_or(Uncertainty::Unreadable)?;
+    Ok(Charge { payment_intent: read.id, status: read.status, amount_minor, received_minor, currency })
+}
+
+/// Reads a Refund.
+pub(crate) fn refund(answer: &Answer) -> Result<Refund, PaymentError> {
+    #[derive(Deserialize)]
+    struct Object {
+        id: ProviderId,
+        status: RefundStatus,
+        amount: i64,
+        currency: String,
+    }
+    let read: Object = object(answer)?;
+    let (currency, amount_minor) = our_amount(read.amount, &read.currency)?;
+    Ok(Refund { id: read.id, status: read.status, amount_minor, currency })
+}
+
+fn object<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T, PaymentError> {
+    if answer.status != StatusCode::OK {
+        return Err(failure(answer));
+    }
+    serde_json::from_slice(&answer.body).map_err(|_| Uncertainty::Unreadable.into())
+}
+
+/// Sorts an answer that is not 200. Definite are only the statuses Stripe documents as such, with Stripe's error inside:
+/// a 404 from a proxy says nothing about a charge.
+fn failure(answer: &Answer) -> PaymentError {
+    #[derive(Deserialize)]
+    struct Envelope {
+        error: Inner,
+    }
+    #[derive(Deserialize)]
+    struct Inner {
+        r#type: String,
+        code: Option<String>,
+        decline_code: Option<String>,
+    }
+    let status = answer.status.as_u16();
+    match status {
+        401 | 403 => return Uncertainty::Unauthorized.into(),
+        409 => return Uncertainty::InFlight.into(),
+        429 => return Uncertainty::Throttled.into(),
+        500.. => return Uncertainty::ServerError { status, replayed: answer.replayed }.into(),
+        400 | 402 | 404 => {}
+        _ => return Uncertainty::Unreadable.into(),
+    }
+    let Ok(Envelope { error }) = serde_json::from_slice(&answer.body) else {
+        return Uncertainty::Unreadable.into();
+    };
+    match (status, error.r#type.as_str()) {
+        (_, "idempotency_error") => Uncertainty::KeyReused.into(),
+        (402, "card_error") => {
+            PaymentError::Declined { code: error.code.unwrap_or(error.r#type), decline_code: error.decline_code }
+        }
+        _ => PaymentError::Refused { status, code: error.code.unwrap_or(error.r#type) },
+    }
+}
+
+fn stripe_amount(amount_minor: i64, currency: Currency) -> Result<i64, PaymentError> {
+    let refused = || PaymentError::Refused { status: 400, code: "amount_not_representable".into() };
+    to_stripe(amount_minor, currency).filter(|amount| *amount > 0).ok_or_else(refused)
+}
+
+fn our_amount(amount: i64, currency: &str) -> Result<(Currency, i64), PaymentError> {
+    let currency = Currency::from_code(&currency.to_ascii_uppercase()).map_err(|_| Uncertainty::Unreadable)?;
+    let amount_minor = from_stripe(amount, currency).ok_or(Uncertainty::Unreadable)?;
+    Ok((currency, amount_minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status: StatusCode::from_u16(status).unwrap(), replayed: false, body: body.into() }
+    }
+
+    #[test]
+    fn a_charge_is_read_from_the_few_fields_it_needs_whatever_else_comes() {
+        let lean = r#"{"id":"pi_1","status":"succeeded","amount":1250,"currency":"eur"}"#;
+        let rich = r#"{"id":"pi_1","object":"x","status":"succeeded","amount":1250,"amount_received":1250,"currency":"eur",
+            "latest_charge":{"id":"ch_1"},"new_thing":[1,{"deep":null}],"metadata":7}"#;
+        assert_eq!(charge(&answer(200, lean)).unwrap().status, ChargeStatus::Succeeded);
+        assert_eq!(charge(&answer(200, rich)).unwrap().received_minor, 1250);
+    }
+
+    #[test]
+    fn nothing_is_definite_that_the_provider_did_not_say_in_its_own_words() {
+        let unreadable = Err(PaymentError::Unknown(Uncertainty::Unreadable));
+        for (status, body) in [
+            (200, ""),
+            (200, "<html>"),
+            (200, r#"{"id":"pi_1","status":"succeeded","amount":1250,"#),
+            (200, r#"{"id":"pi_1","status":"a_status_of_tomorrow","amount":1250,"currency":"eur"}"#),
+            (200, r#"{"id":"pi_1","status":"succeeded","amount":1250,"currency":"zzz"}"#),
+            (200, r#"{"id":"pi_1","status":"succeeded","amount":12.5,"currency":"eur"}"#),
+            (200, r#"{"error":{"type":"card_error"}}"#),
+            (202, r#"{"id":"pi_1","status":"succeeded","amount":1250,"currency":"eur"}"#),
+            (302, ""),
+            (402, "Payment required by this proxy"),
+            (404, "<html>not here</html>"),
+            (408, r#"{"error":{"type":"invalid_request_error"}}"#),
+        ] {
+            assert_eq!(charge(&answer(status, body)), unreadable, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn each_documented_failure_has_one_meaning() {
+        let declined = r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"lost_card"}}"#;
+        let invalid = r#"{"error":{"type":"invalid_request_error"}}"#;
+        let reused = r#"{"error":{"type":"idempotency_error"}}"#;
+        let refused = |status| PaymentError::Refused { status, code: "invalid_request_error".into() };
+        let cases = [
+            (
+                402,
+                declined,
+                PaymentError::Declined { code: "card_declined".into(), decline_code: Some("lost_card".into()) },
+            ),
+            (402, invalid, refused(402)),
+            (400, invalid, refused(400)),
+            (401, invalid, Uncertainty::Unauthorized.into()),
+            (403, "", Uncertainty::Unauthorized.into()),
+            (404, invalid, refused(404)),
+            (400, reused, Uncertainty::KeyReused.into()),
+            (409, reused, Uncertainty::InFlight.into()),
+            (429, "", Uncertainty::Throttled.into()),
+            (500, declined, Uncertainty::ServerError { status: 500, replayed: false }.into()),
+            (503, "", Uncertainty::ServerError { status: 503, replayed: false }.into()),
+        ];
+        for (status, body, expected) in cases {
+            assert_eq!(charge(&answer(status, body)), Err(expected), "{status} {body}");
+        }
+    }
+}
