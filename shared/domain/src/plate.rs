@@ -69,10 +69,11 @@ fn canonical_plate(typed: &str) -> Result<String, PlateError> {
     }
     let mut canonical = String::with_capacity(PLATE_CHARS_MAX);
     for character in typed.chars().filter(|c| !is_separator(*c)) {
-        if !character.is_alphanumeric() {
-            return Err(PlateError::Character);
-        }
         canonical.extend(character.to_uppercase());
+    }
+    // Checked after the change of case, which turns some letters into a letter and a mark, and leaves some as they are.
+    if !canonical.chars().all(|c| c.is_alphanumeric() && !c.is_lowercase()) {
+        return Err(PlateError::Character);
     }
     let length = canonical.chars().count();
     if (PLATE_CHARS_MIN..=PLATE_CHARS_MAX).contains(&length) { Ok(canonical) } else { Err(PlateError::Length) }

@@ -1,0 +1,20 @@
+//! The domain's rules as tables, worked cases and properties, in one binary because each costs a link.
+
+#[cfg(test)]
+mod given;
+#[cfg(test)]
+mod money;
+#[cfg(test)]
+mod plate;
+#[cfg(test)]
+mod policy;
+#[cfg(test)]
+mod recurrence;
+#[cfg(test)]
+mod settlement;
+#[cfg(test)]
+mod tariff;
+#[cfg(test)]
+mod vehicle;
+#[cfg(test)]
+mod zone;
