@@ -7,6 +7,8 @@
 use std::fmt;
 
 use parkade_domain::ids::{LotId, ReservationId, UserId};
+use parkade_domain::plate::Plate;
+use parkade_domain::reservation::SealedPlate;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hkdf, hmac};
@@ -14,8 +16,8 @@ use thiserror::Error;
 
 /// Bytes of the master secret.
 pub const MASTER_KEY_BYTES: usize = 32;
-/// Longest plate text that is encrypted, in bytes; no real plate comes near.
-pub const PLATE_BYTES_MAX: usize = 64;
+/// Longest plate text that is encrypted, in bytes: the longest that parses, in UTF-8, with its region.
+pub const PLATE_BYTES_MAX: usize = 160;
 
 /// First byte of a plate ciphertext: `layout | key id | nonce (12) | ciphertext | tag (16)`.
 const CIPHER_LAYOUT: u8 = 1;
@@ -74,6 +76,22 @@ impl Keys {
     /// Every index under which this plate may be stored: the current one first, then those of earlier master secrets.
     pub fn plate_indexes<'a>(&'a self, lot: &'a LotId, canonical: &'a str) -> impl Iterator<Item = [u8; 16]> + 'a {
         self.generations().map(move |generation| generation.plate_index(lot, canonical))
+    }
+
+    /// A plate as a reservation keeps it: the typed text with its region encrypted, the canonical form as blind index (G6).
+    ///
+    /// # Errors
+    /// As [`Keys::encrypt_plate`].
+    pub fn seal_plate(
+        &self,
+        lot: &LotId,
+        reservation: ReservationId,
+        plate: &Plate,
+        typed: &str,
+    ) -> Result<SealedPlate, CipherError> {
+        let text = format!("{} {typed}", plate.region().unwrap_or("-"));
+        let sealed = self.encrypt_plate(lot, reservation, &text)?;
+        Ok(SealedPlate { sealed, index: self.plate_index(lot, plate.canonical()) })
     }
 
     /// Encrypts a plate for one reservation of one lot (AES-256-GCM, a random nonce per call).
@@ -268,6 +286,15 @@ mod tests {
         assert!(!first.windows(4).any(|window| window == b"1234"));
         assert_eq!(keys.decrypt_plate(&lot("l"), reservation(5), &first).unwrap(), PLATE);
         assert_eq!(keys.decrypt_plate(&lot("l"), reservation(5), &second).unwrap(), PLATE);
+    }
+
+    #[test]
+    fn a_sealed_plate_keeps_what_was_typed_and_is_found_by_what_it_means() {
+        let keys = keys(1);
+        let plate = Plate::parse(Some("de"), "b-no 1234").unwrap();
+        let sealed = keys.seal_plate(&lot("l"), reservation(5), &plate, "b-no 1234").unwrap();
+        assert_eq!(sealed.index, keys.plate_index(&lot("l"), "BNO1234"));
+        assert_eq!(keys.decrypt_plate(&lot("l"), reservation(5), &sealed.sealed).unwrap(), "DE b-no 1234");
     }
 
     #[test]

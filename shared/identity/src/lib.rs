@@ -9,6 +9,6 @@ pub mod permit;
 pub mod principal;
 
 pub use keys::{CipherError, Keys, fingerprint};
-pub use permit::{Denied, DriverPermit, GatePermit, OperatorPermit, OwnerPermit, StayPermit};
-pub use permit::{permit_driver, permit_gate, permit_operator, permit_own, permit_stay};
+pub use permit::{ChangePermit, Denied, DriverPermit, GatePermit, OperatorPermit, OwnerPermit, StayPermit};
+pub use permit::{permit_change, permit_driver, permit_gate, permit_operator, permit_own, permit_stay};
 pub use principal::{AuthError, DevTokens, Identity, Principal, Role};

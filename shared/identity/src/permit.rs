@@ -51,6 +51,20 @@ impl OwnerPermit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StayPermit(());
 
+/// May change one stay: its owner, or an operator of the lot on the owner's behalf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangePermit {
+    by_owner: bool,
+}
+
+impl ChangePermit {
+    /// Whether the owner acts, so that the reason on the record says who it was (M6).
+    #[must_use]
+    pub const fn by_owner(&self) -> bool {
+        self.by_owner
+    }
+}
+
 /// May run this lot: settings, spots, service state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorPermit {
@@ -114,14 +128,28 @@ pub fn permit_own(principal: &Principal, owner: &UserId) -> Result<OwnerPermit, 
 ///
 /// # Errors
 /// [`Denied::NotFound`] for everybody else.
-pub fn permit_stay(principal: &Principal, owner: Option<&UserId>, lot: &LotId) -> Result<StayPermit, Denied> {
+pub fn permit_stay(principal: &Principal, owner: &UserId, lot: &LotId) -> Result<StayPermit, Denied> {
     let readable = match principal.role {
-        Role::Driver => owner == Some(&principal.subject),
+        Role::Driver => principal.subject == *owner,
         Role::Admin => true,
         Role::Operator => runs(principal, lot),
         Role::Gate => principal.lot.as_ref() == Some(lot),
     };
     if readable { Ok(StayPermit(())) } else { Err(Denied::NotFound) }
+}
+
+/// A stay may be changed (modified, cancelled) by its owner, the lot's operators and admins.
+///
+/// # Errors
+/// [`Denied::NotFound`] for everybody else.
+pub fn permit_change(principal: &Principal, owner: &UserId, lot: &LotId) -> Result<ChangePermit, Denied> {
+    let allowed = match principal.role {
+        Role::Driver => principal.subject == *owner,
+        Role::Admin => true,
+        Role::Operator => runs(principal, lot),
+        Role::Gate => false,
+    };
+    if allowed { Ok(ChangePermit { by_owner: principal.role == Role::Driver }) } else { Err(Denied::NotFound) }
 }
 
 /// The lot's operators and admins may run it.
@@ -175,41 +203,35 @@ mod tests {
         LotId::new(text).unwrap()
     }
 
-    /// Rows: who asks; columns: driver, own (alice's), stay (alice's in lot-1), operator of lot-1, gate of lot-1.
+    /// Rows: who asks; columns: driver, own (alice's), read and change alice's stay in lot-1, operator and gate of lot-1.
     #[test]
     fn every_role_gets_exactly_its_permits() {
         use Denied::{Forbidden as F, NotFound as N};
-        type Row = (Principal, [Result<(), Denied>; 5]);
+        type Row = (Principal, [Result<(), Denied>; 6]);
         let rows: [Row; 9] = [
-            (principal(Role::Driver, "alice", None), [Ok(()), Ok(()), Ok(()), Err(F), Err(F)]),
-            (principal(Role::Driver, "bob", None), [Ok(()), Err(N), Err(N), Err(F), Err(F)]),
-            (principal(Role::Operator, "olga", None), [Err(F), Err(N), Ok(()), Ok(()), Err(F)]),
-            (principal(Role::Operator, "olga", Some("lot-1")), [Err(F), Err(N), Ok(()), Ok(()), Err(F)]),
-            (principal(Role::Operator, "alice", Some("lot-2")), [Err(F), Err(N), Err(N), Err(F), Err(F)]),
-            (principal(Role::Gate, "in", Some("lot-1")), [Err(F), Err(N), Ok(()), Err(F), Ok(())]),
-            (principal(Role::Gate, "alice", Some("lot-2")), [Err(F), Err(N), Err(N), Err(F), Err(F)]),
+            (principal(Role::Driver, "alice", None), [Ok(()), Ok(()), Ok(()), Ok(()), Err(F), Err(F)]),
+            (principal(Role::Driver, "bob", None), [Ok(()), Err(N), Err(N), Err(N), Err(F), Err(F)]),
+            (principal(Role::Operator, "olga", None), [Err(F), Err(N), Ok(()), Ok(()), Ok(()), Err(F)]),
+            (principal(Role::Operator, "olga", Some("lot-1")), [Err(F), Err(N), Ok(()), Ok(()), Ok(()), Err(F)]),
+            (principal(Role::Operator, "alice", Some("lot-2")), [Err(F), Err(N), Err(N), Err(N), Err(F), Err(F)]),
+            (principal(Role::Gate, "in", Some("lot-1")), [Err(F), Err(N), Ok(()), Err(N), Err(F), Ok(())]),
+            (principal(Role::Gate, "alice", Some("lot-2")), [Err(F), Err(N), Err(N), Err(N), Err(F), Err(F)]),
             // A gate is always bound; if one ever were not, it opens nothing.
-            (principal(Role::Gate, "in", None), [Err(F), Err(N), Err(N), Err(F), Err(F)]),
-            (principal(Role::Admin, "root", None), [Ok(()), Ok(()), Ok(()), Ok(()), Ok(())]),
+            (principal(Role::Gate, "in", None), [Err(F), Err(N), Err(N), Err(N), Err(F), Err(F)]),
+            (principal(Role::Admin, "root", None), [Ok(()), Ok(()), Ok(()), Ok(()), Ok(()), Ok(())]),
         ];
         let (alice, lot) = (user("alice"), lot_id("lot-1"));
         for (who, expected) in rows {
             let got = [
                 permit_driver(&who).map(drop),
                 permit_own(&who, &alice).map(drop),
-                permit_stay(&who, Some(&alice), &lot).map(drop),
+                permit_stay(&who, &alice, &lot).map(drop),
+                permit_change(&who, &alice, &lot).map(drop),
                 permit_operator(&who, &lot).map(drop),
                 permit_gate(&who, &lot).map(drop),
             ];
             assert_eq!(got, expected, "{who:?}");
         }
-    }
-
-    #[test]
-    fn a_stay_without_an_owner_is_nobodys_but_the_lots() {
-        let lot = lot_id("lot-1");
-        assert_eq!(permit_stay(&principal(Role::Driver, "alice", None), None, &lot).map(drop), Err(Denied::NotFound));
-        assert_eq!(permit_stay(&principal(Role::Operator, "olga", None), None, &lot).map(drop), Ok(()));
     }
 
     #[test]
@@ -219,6 +241,8 @@ mod tests {
         let root = principal(Role::Admin, "root", None);
         assert_eq!(permit_own(&root, &user("alice")).unwrap().owner(), &user("alice"));
         assert_eq!(permit_operator(&root, &lot).unwrap().lot(), &lot);
+        assert!(permit_change(&alice, &user("alice"), &lot).unwrap().by_owner());
+        assert!(!permit_change(&root, &user("alice"), &lot).unwrap().by_owner());
         let permit = permit_gate(&principal(Role::Gate, "in", Some("lot-1")), &lot).unwrap();
         assert_eq!((permit.lot(), permit.device()), (&lot, &user("in")));
     }

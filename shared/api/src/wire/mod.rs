@@ -1,0 +1,77 @@
+//! Request and response bodies.
+//!
+//! A request type is read by [`crate::read_json`] and says `deny_unknown_fields`; its `check` turns it into an input of domain
+//! values, or into all its errors at once. A view is made from domain values by a function of its own and is only ever sent.
+//! Policies and tariffs are the exception: they are documents, validated and versioned by the domain, the same everywhere.
+
+pub mod gate;
+pub mod lot;
+pub mod pay;
+pub mod price;
+pub mod quote;
+pub mod reservation;
+pub mod reserve;
+pub mod spot;
+pub mod time;
+pub mod vehicle;
+
+use chrono::DateTime;
+use parkade_domain::money::{Currency, Money};
+use parkade_domain::time::Minute;
+use serde::{Deserialize, Serialize};
+
+pub use gate::{CheckInInput, CheckInRequest, CheckOutInput, CheckOutRequest, Entry, Exit};
+pub use lot::{LotView, PositionFields, PutLotInput, PutLotRequest};
+pub use pay::{PayInput, PayRequest, PaymentView};
+pub use price::{PriceView, SettlementView};
+pub use quote::{QuoteInput, QuoteRequest, QuoteView};
+pub use reservation::{OccurrenceView, ReservationView};
+pub use reserve::{Mode, ModifyInput, ModifyRequest, ReserveInput, ReserveRequest, When};
+pub use spot::{PutSpotsRequest, SpotState, SpotStatusInput, SpotStatusRequest, SpotView};
+pub use time::{refused_window, time_at, window_at};
+pub use vehicle::{PlateFields, PlateInput, VehicleFields, VehicleView};
+
+/// An amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmountView {
+    /// Count of the currency's minor units.
+    pub amount_minor: i64,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+impl AmountView {
+    /// `minor` units of `currency`.
+    #[must_use]
+    pub fn new(minor: i64, currency: Currency) -> Self {
+        Self { amount_minor: minor, currency: currency.code().to_owned() }
+    }
+}
+
+impl From<Money> for AmountView {
+    fn from(money: Money) -> Self {
+        Self::new(money.minor, money.currency)
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageView<T> {
+    /// The elements.
+    pub items: Vec<T>,
+    /// What to send as `next` for the following page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A minute as RFC 3339 in UTC.
+#[must_use]
+pub fn minute_text(minute: Minute) -> String {
+    minute.to_string()
+}
+
+/// An epoch second as RFC 3339 in UTC.
+#[must_use]
+pub fn second_text(epoch_s: i64) -> String {
+    DateTime::from_timestamp(epoch_s, 0).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

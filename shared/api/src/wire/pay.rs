@@ -1,0 +1,128 @@
+//! Payments.
+
+use parkade_domain::ids::ReservationId;
+use parkade_domain::payment::{Payment, PaymentKind};
+use serde::{Deserialize, Serialize};
+
+use crate::fields::FieldErrors;
+use crate::problem::Problem;
+use crate::registry::FieldCode;
+use crate::wire::{AmountView, second_text};
+
+/// Longest payment method token.
+const METHOD_CHARS_MAX: usize = 255;
+
+/// Body of `POST /v1/payments`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PayRequest {
+    /// What is to be paid.
+    pub reservation_id: String,
+    /// The payment provider's token; never a card number (M11).
+    pub payment_method: String,
+}
+
+/// A checked [`PayRequest`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayInput {
+    /// What is to be paid.
+    pub reservation: ReservationId,
+    /// The payment provider's token.
+    pub method: String,
+}
+
+impl PayRequest {
+    /// The input, or everything wrong with the request.
+    ///
+    /// # Errors
+    /// `invalid_fields`.
+    pub fn check(self) -> Result<PayInput, Problem> {
+        let mut errors = FieldErrors::new();
+        let reservation = errors.parse("/reservation_id", &self.reservation_id);
+        let method = errors.text("/payment_method", self.payment_method, METHOD_CHARS_MAX);
+        if method.as_ref().is_some_and(|method| !method.bytes().all(|byte| byte.is_ascii_graphic())) {
+            errors.push("/payment_method", FieldCode::Invalid, "a token of visible ASCII characters");
+        }
+        errors.finish(reservation.zip(method).map(|(reservation, method)| PayInput { reservation, method }))
+    }
+}
+
+/// A charge or refund.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentView {
+    /// `pay_…`.
+    pub id: String,
+    /// What it pays for.
+    pub reservation_id: String,
+    /// `booking`, `balance` or `refund`.
+    pub kind: String,
+    /// `requested`, `succeeded`, `declined` or `void`.
+    pub status: String,
+    /// How much.
+    pub amount: AmountView,
+    /// Of a refund: the charge it returns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refund_of: Option<String>,
+    /// Why the provider said no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decline_code: Option<String>,
+    /// When it was asked for.
+    pub requested_at: String,
+    /// Version, also the entity tag.
+    pub version: u32,
+    /// Where to look next.
+    pub links: PaymentLinks,
+}
+
+/// Where to look next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentLinks {
+    /// This payment.
+    #[serde(rename = "self")]
+    pub this: String,
+    /// What it pays for.
+    pub reservation: String,
+}
+
+impl PaymentView {
+    /// The view of a stored payment. The method's token and the provider's id stay inside.
+    #[must_use]
+    pub fn from_domain(payment: &Payment) -> Self {
+        let refund_of = match payment.kind {
+            PaymentKind::Refund { of } => Some(format!("pay_{}_{of}", payment.id.reservation.code())),
+            PaymentKind::Charge(_) => None,
+        };
+        let (id, reservation_id) = (payment.id.to_string(), payment.id.reservation.to_string());
+        Self {
+            links: PaymentLinks {
+                this: format!("/v1/payments/{id}"),
+                reservation: format!("/v1/reservations/{reservation_id}"),
+            },
+            id,
+            reservation_id,
+            kind: payment.kind.as_str().to_owned(),
+            status: payment.status.as_str().to_owned(),
+            amount: AmountView::new(payment.amount_minor, payment.currency),
+            refund_of,
+            decline_code: payment.decline_code.clone(),
+            requested_at: second_text(payment.requested_at_s),
+            version: payment.version,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payment_names_a_reservation_and_a_token() {
+        let check = |reservation: &str, method: &str| {
+            PayRequest { reservation_id: reservation.to_owned(), payment_method: method.to_owned() }.check()
+        };
+        assert_eq!(check("res_0000000000001", "pm_card_visa").unwrap().reservation.bits(), 1);
+        let problem = check("res_1", "pm card").unwrap_err();
+        let pointers: Vec<_> = problem.errors().iter().map(|error| error.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/reservation_id", "/payment_method"]);
+    }
+}

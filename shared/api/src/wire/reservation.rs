@@ -1,0 +1,186 @@
+//! What a client sees of a reservation.
+
+use parkade_domain::ids::Claimant;
+use parkade_domain::money::Currency;
+use parkade_domain::reservation::{Command, Reservation, Status};
+use serde::{Deserialize, Serialize};
+
+use crate::wire::price::{LineView, PriceView};
+use crate::wire::vehicle::VehicleView;
+use crate::wire::{AmountView, minute_text, second_text};
+
+/// A reservation, and the session once the vehicle is inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationView {
+    /// `res_…`.
+    pub id: String,
+    /// What a driver types at a gate.
+    pub code: String,
+    /// `reservation` or `walk_in`.
+    pub kind: String,
+    /// The lot.
+    pub lot_id: String,
+    /// The spot's number; absent where spots are not assigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot_id: Option<String>,
+    /// `held`, `confirmed`, `checked_in`, `completed`, `cancelled`, `expired` or `no_show`.
+    pub status: String,
+    /// Version, also the entity tag.
+    pub version: u32,
+    /// What is parked.
+    pub vehicle: VehicleView,
+    /// Whether a plate is known; the plate itself is not shown.
+    pub has_plate: bool,
+    /// Start of what was booked.
+    pub start_time: String,
+    /// First instant after it.
+    pub end_time: String,
+    /// When the hold ends; only while held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_expires_at: Option<String>,
+    /// What is owed now.
+    pub price: AmountView,
+    /// What makes it up, where it was just computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price_lines: Option<Vec<LineView>>,
+    /// What was charged.
+    pub paid: AmountView,
+    /// What was or is being refunded.
+    pub refunded: AmountView,
+    /// What is still to be paid; negative while a refund is owed.
+    pub balance_due: AmountView,
+    /// The tariff pinned at booking or entry (P7).
+    pub tariff_version: u32,
+    /// Entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered_at: Option<String>,
+    /// Exit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_at: Option<String>,
+    /// Why it ended early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The spot cannot be had at the booked time and no other fits.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub spot_blocked: bool,
+    /// Of a recurring reservation: what became of each occurrence (I11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occurrences: Option<Vec<OccurrenceView>>,
+    /// What can be done next.
+    pub links: ReservationLinks,
+}
+
+/// What can be done next, as paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationLinks {
+    /// This reservation.
+    #[serde(rename = "self")]
+    pub this: String,
+    /// `POST` here pays what is owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pay: Option<String>,
+    /// `PUT` here cancels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<String>,
+}
+
+/// What became of one date of a recurring reservation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OccurrenceView {
+    /// The local date on which it starts.
+    pub date: String,
+    /// Its start, if it has a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<String>,
+    /// Its end, if it has a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_time: Option<String>,
+    /// `booked`, `conflict`, or the problem code that keeps it outside the lot's policy.
+    pub outcome: String,
+    /// The spot's number, if it is booked and occurrences can differ in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot_id: Option<String>,
+    /// The reservation that holds it, if occurrences are separate ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation_id: Option<String>,
+}
+
+impl ReservationView {
+    /// The view of a stored reservation on the spot with this number.
+    #[must_use]
+    pub fn from_domain(reservation: &Reservation, spot_number: Option<&str>) -> Self {
+        let amount = |minor: i64| amount(minor, reservation.currency);
+        Self {
+            id: reservation.id.to_string(),
+            code: reservation.id.code(),
+            kind: kind(reservation.id.claimant()).to_owned(),
+            lot_id: reservation.lot.to_string(),
+            spot_id: spot_number.map(str::to_owned),
+            status: reservation.status.as_str().to_owned(),
+            version: reservation.version,
+            vehicle: reservation.vehicle.into(),
+            has_plate: reservation.plate.is_some(),
+            start_time: minute_text(reservation.window.start()),
+            end_time: minute_text(reservation.window.end()),
+            hold_expires_at: reservation
+                .hold_expires_at_s
+                .filter(|_| reservation.status == Status::Held)
+                .map(second_text),
+            price: amount(reservation.price_minor),
+            price_lines: None,
+            paid: amount(reservation.paid_minor),
+            refunded: amount(reservation.refunded_minor),
+            balance_due: amount(reservation.due_minor()),
+            tariff_version: reservation.tariff.0,
+            entered_at: reservation.entered_at_s.map(second_text),
+            left_at: reservation.left_at_s.map(second_text),
+            reason: reservation.reason.map(|reason| reason.as_str().to_owned()),
+            spot_blocked: reservation.spot_blocked,
+            occurrences: None,
+            links: ReservationLinks::of(reservation),
+        }
+    }
+
+    /// With the lines of its price.
+    #[must_use]
+    pub fn with_price(mut self, price: &PriceView) -> Self {
+        self.price_lines = Some(price.lines.clone());
+        self
+    }
+
+    /// With what became of each occurrence.
+    #[must_use]
+    pub fn with_occurrences(mut self, occurrences: Vec<OccurrenceView>) -> Self {
+        self.occurrences = Some(occurrences);
+        self
+    }
+}
+
+impl ReservationLinks {
+    fn of(reservation: &Reservation) -> Self {
+        let this = format!("/v1/reservations/{}", reservation.id);
+        let takes = |command: Command| reservation.status.after(command).is_ok();
+        Self {
+            pay: (takes(Command::Pay) && reservation.due_minor() > 0).then(|| "/v1/payments".to_owned()),
+            cancel: takes(Command::Cancel).then(|| format!("{this}/cancel")),
+            this,
+        }
+    }
+}
+
+fn amount(minor: i64, currency: Currency) -> AmountView {
+    AmountView::new(minor, currency)
+}
+
+const fn kind(claimant: Claimant) -> &'static str {
+    match claimant {
+        Claimant::Reservation => "reservation",
+        Claimant::WalkIn => "walk_in",
+        Claimant::OutOfService => "out_of_service",
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
