@@ -1,0 +1,15 @@
+//! Parkade in one process, for a laptop: the functions of `template.yaml` behind one loopback port, on an embedded engine
+//! with one file.
+//!
+//! Promises: wiring comes from the template alone; queues, streams and schedules deliver at least once, retry and
+//! dead-letter as the template says; whatever was acknowledged survives SIGKILL. Refuses to know: what the functions do.
+
+pub mod bus;
+pub mod clock;
+pub mod consumer;
+pub mod function;
+pub mod queue;
+pub mod schedule;
+pub mod stream;
+pub mod table;
+pub mod template;
