@@ -222,7 +222,13 @@ pub fn expire(d: &Dossier, now_s: i64, mark: Mark) -> Result<Change, Refusal> {
 ///
 /// # Errors
 /// [`Refusal::State`], [`Refusal::NotDue`].
-pub fn no_show(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark, gate_was_offline: bool) -> Result<Change, Refusal> {
+pub fn no_show(
+    d: &Dossier,
+    rules: Rules<'_>,
+    now_s: i64,
+    mark: Mark,
+    gate_was_offline: bool,
+) -> Result<Change, Refusal> {
     let r = &d.reservation;
     after(r.status, Command::NoShow)?;
     let awaited = r.claims.first().map_or(r.window.start(), |claim| claim.start());
@@ -339,7 +345,8 @@ pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Resul
         *claim = Window::new(claim.start(), cut).map_err(|_| Refusal::Ended)?;
     }
     if r.id.claimant() == crate::ids::Claimant::WalkIn {
-        let stayed = Window::new(r.window.start(), left_at.max(r.window.start().plus(1))).map_err(|_| Refusal::Ended)?;
+        let stayed =
+            Window::new(r.window.start(), left_at.max(r.window.start().plus(1))).map_err(|_| Refusal::Ended)?;
         next.window = stayed;
         next.price_minor = price(rules, r.vehicle, &[stayed])?.total_minor();
     } else if is_single(r) {
@@ -431,13 +438,7 @@ pub fn pay(d: &Dossier, now_s: i64, mark: Mark, method: String) -> Result<Paymen
 ///
 /// # Errors
 /// [`Refusal::Ended`] if a lapsed reservation's time is over: use [`paid_too_late`].
-pub fn charged(
-    d: &Dossier,
-    paid: &Payment,
-    now_s: i64,
-    mark: Mark,
-    spot: SpotIndex,
-) -> Result<Change, Refusal> {
+pub fn charged(d: &Dossier, paid: &Payment, now_s: i64, mark: Mark, spot: SpotIndex) -> Result<Change, Refusal> {
     let r = &d.reservation;
     let mut next = r.next(r.status.after(Command::Confirm).unwrap_or(r.status), mark);
     next.paid_minor += paid.amount_minor;

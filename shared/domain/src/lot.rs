@@ -153,7 +153,11 @@ mod tests {
     #[test]
     fn indexes_follow_zone_and_size_and_never_move() {
         let first = Directory::default()
-            .with(vec![spot("2", "B", SpotSize::Large), spot("9", "A", SpotSize::Large), spot("1", "B", SpotSize::Compact)])
+            .with(vec![
+                spot("2", "B", SpotSize::Large),
+                spot("9", "A", SpotSize::Large),
+                spot("1", "B", SpotSize::Compact),
+            ])
             .unwrap();
         let numbers = |d: &Directory| d.spots.iter().map(|s| s.number.clone()).collect::<Vec<_>>();
         assert_eq!(numbers(&first), ["9", "1", "2"]);

@@ -61,15 +61,8 @@ pub enum Command {
 
 impl Status {
     /// Every state.
-    pub const ALL: [Self; 7] = [
-        Self::Held,
-        Self::Confirmed,
-        Self::CheckedIn,
-        Self::Completed,
-        Self::Cancelled,
-        Self::Expired,
-        Self::NoShow,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Held, Self::Confirmed, Self::CheckedIn, Self::Completed, Self::Cancelled, Self::Expired, Self::NoShow];
 
     /// The name used in the API, in events and in the stored item.
     #[must_use]
@@ -215,8 +208,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 4] =
-        [Self::DriverCancelled, Self::OperatorCancelled, Self::PaidTooLate, Self::SpotOutOfService];
+    const ALL: [Self; 4] = [Self::DriverCancelled, Self::OperatorCancelled, Self::PaidTooLate, Self::SpotOutOfService];
 
     /// The name used in the API and in the stored item.
     #[must_use]
@@ -329,21 +321,39 @@ impl Reservation {
         next
     }
 
-    /// The calendar edit that turns this record's claims into those of `after`.
+    /// The calendar edits that turn this record's claims into those of `after`; none if the calendar stays as it is.
     #[must_use]
     pub fn claim_edits(&self, after: &Self) -> Vec<ClaimEdit> {
-        let claimed = |record: &Self| if record.status.claims() { record.claims.clone() } else { Vec::new() };
-        let lease_s = match (after.status, after.hold_expires_at_s) {
+        let (was, is, lease_s) = (self.claimed(), after.claimed(), after.lease_s());
+        if self.spot == after.spot && was == is && self.lease_s() == lease_s {
+            return Vec::new();
+        }
+        let edit = |spot, old: &[Window], new: &[Window]| ClaimEdit {
+            spot,
+            id: self.id,
+            old: old.to_vec(),
+            new: new.to_vec(),
+            lease_s,
+        };
+        // An expired hold may still stand in the calendar, so its windows are released like live ones.
+        if self.spot == after.spot {
+            return vec![edit(self.spot, &self.claims, is)];
+        }
+        vec![edit(self.spot, &self.claims, &[]), edit(after.spot, &[], is)]
+    }
+
+    /// The windows that stand in the calendar.
+    fn claimed(&self) -> &[Window] {
+        if self.status.claims() { &self.claims } else { &[] }
+    }
+
+    /// Epoch second until which the claims are holds; 0 = firm.
+    #[must_use]
+    pub fn lease_s(&self) -> u32 {
+        match (self.status, self.hold_expires_at_s) {
             (Status::Held, Some(at_s)) => u32::try_from(at_s).unwrap_or(u32::MAX),
             _ => 0,
-        };
-        let edit = |spot, old, new| ClaimEdit { spot, id: self.id, old, new, lease_s };
-        if self.spot == after.spot {
-            // An expired hold may still stand in the calendar: its windows are released like live ones.
-            let old = self.claims.clone();
-            return vec![edit(self.spot, old, claimed(after))];
         }
-        vec![edit(self.spot, self.claims.clone(), Vec::new()), edit(after.spot, Vec::new(), claimed(after))]
     }
 
     /// When a sweep must look at the record next.

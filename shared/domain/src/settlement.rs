@@ -99,9 +99,8 @@ pub fn early_exit(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tar
         EarlyExit::None => return Ok(Settlement::as_booked(price)),
         EarlyExit::Prorated => vec![prorated(stay)?],
         EarlyExit::ProratedMinusFee { fee_minor_min } => {
-            let used = prorated(stay)?;
-            let fee_minor = fee_minor_min.clamp(0, (price.total_minor() - used.amount_minor()).max(0));
-            vec![used, Line::new(Rule::EarlyExitFee, stay.booked, 1, Unit::Item, fee_minor)?]
+            // A fee that leaves nothing to refund ends below: the price stands.
+            vec![prorated(stay)?, Line::new(Rule::EarlyExitFee, stay.booked, 1, Unit::Item, fee_minor_min)?]
         }
         EarlyExit::Reprice => match Window::new(stay.booked.start(), stay.left_at) {
             Ok(window) => price_of(stay, window)?.lines().to_vec(),
@@ -136,6 +135,7 @@ pub fn overstay(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tarif
         OverstayRule::TariffContinues => {
             let whole = Window::new(stay.booked.start(), stay.left_at).map_err(|_| TariffError::Overflow)?;
             let more = price_of(stay, whole)?.total_minor() - price_of(stay, stay.booked)?.total_minor();
+            // Where longer is cheaper (P5), staying too long is still no discount.
             vec![Line::new(Rule::OverstayTariff, late, 1, Unit::Item, more.max(0))?]
         }
     };

@@ -49,7 +49,7 @@ impl VehicleClass {
         }
     }
 
-    const fn rank(self) -> u8 {
+    pub const fn rank(self) -> u8 {
         self as u8
     }
 

@@ -114,7 +114,7 @@ impl LotZone {
     #[must_use]
     pub fn next_day_start(self, minute: Minute) -> Minute {
         let mut date = self.local(minute).date();
-        // Two rounds at most: a zone that skipped a whole day (Samoa, 2011-12-30) has two dates with one start.
+        // Where the clocks were set back across midnight (St. John's, 2010-11-07 00:01), the next date has begun already.
         while let Some(next) = date.checked_add_days(Days::new(1)) {
             let start = self.day_start(next);
             if start > minute {

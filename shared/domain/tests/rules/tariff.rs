@@ -72,6 +72,18 @@ fn the_rest_after_the_last_full_period_is_the_smaller_of_cap_and_units() {
 }
 
 #[test]
+fn a_period_is_capped_only_above_the_cap() {
+    let utc = zone("UTC");
+    let hour = window(utc, "2026-05-04T08:00", "2026-05-04T09:00");
+    for (rate_minor, rule, total_minor) in
+        [(999, Rule::UnitRate, 999), (1_000, Rule::UnitRate, 1_000), (1_001, Rule::DailyCap, 1_000)]
+    {
+        let explained = price(&tariff("EUR", 60, rate_minor, Some((1_000, ROLLING))), utc, hour);
+        assert_eq!((explained.lines()[0].rule(), explained.total_minor()), (rule, total_minor));
+    }
+}
+
+#[test]
 fn a_calendar_day_of_23_or_25_hours_is_one_period() {
     // Uncapped hours count elapsed time; the cap covers the local day however long it is.
     let london = zone("Europe/London");

@@ -135,6 +135,16 @@ fn a_day_starts_where_the_clocks_resume_if_they_skip_midnight() {
     assert_eq!(samoa.next_day_start(on_29th).to_string(), "2011-12-30T10:00:00Z");
 }
 
+#[test]
+fn a_day_that_the_clocks_reopen_is_not_started_twice() {
+    // St. John's went from 00:01 back to 23:01: the 7th had a minute, then the 6th went on, then the 7th.
+    let newfoundland = zone("America/St_Johns");
+    let first_seconds = newfoundland.parse_time("2010-11-07T00:00:00-02:30").unwrap();
+    assert_eq!(newfoundland.next_day_start(first_seconds.plus(-1)), first_seconds);
+    let again_on_6th = newfoundland.parse_time("2010-11-06T23:30:00-03:30").unwrap();
+    assert_eq!(newfoundland.next_day_start(again_on_6th).to_string(), "2010-11-08T03:30:00Z");
+}
+
 const ZONES: [&str; 12] = [
     "UTC",
     "Europe/Berlin",

@@ -1,0 +1,319 @@
+//! Carries out one command: read, decide in the domain, write under the condition of what was read; again if it moved meanwhile.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use parkade_domain::calendar::{CalendarView, ClaimEdit, PlanError, TileKey};
+use parkade_domain::decide::{Change, Dossier, Refusal, Rules};
+use parkade_domain::ids::{LotId, ReservationId, SpotIndex, UserId};
+use parkade_domain::reservation::{Mark, Seen};
+use thiserror::Error;
+
+use crate::attributes::{Item, number, text};
+use crate::error::{StoreError, classify};
+use crate::items::reservation::VERSION;
+use crate::items::{payment as payment_item, reservation as reservation_item};
+use crate::lots::LotFacts;
+use crate::transact::{self, Outcome};
+use crate::{Store, calendar, keys};
+
+/// How often a command is planned anew because something it read moved. A record is contended by a driver, a gate and a sweep, and a
+/// tile by its 8 spots' users: more than a few rounds means the store is not healthy.
+const PLANS_MAX: u32 = 12;
+
+/// Who may act on a reservation. Anyone else is told that it does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// A sweep or a consumer.
+    System,
+    /// The driver whose it is.
+    Owner(UserId),
+    /// A gate or an operator of the lot.
+    Lot(LotId),
+    /// An administrator, an operator of all lots.
+    All,
+}
+
+/// A command on an existing reservation.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The reservation.
+    pub id: ReservationId,
+    /// Who asks.
+    pub access: Access,
+    /// Names the command; a retry has the same.
+    pub mark: Mark,
+    /// The version the client has seen (`If-Match`), if it says so.
+    pub expected_version: Option<u32>,
+    /// The present, epoch seconds.
+    pub now_s: i64,
+}
+
+impl Order {
+    /// A command of the system itself. `cause` and `of` name it, so that its retry is recognised.
+    #[must_use]
+    pub const fn system(id: ReservationId, cause: Cause, of: i64, now_s: i64) -> Self {
+        let mark = Mark { key: ((cause as u64) << 56) | (of.unsigned_abs() & 0x00FF_FFFF_FFFF_FFFF), fingerprint: 0 };
+        Self { id, access: Access::System, mark, expected_version: None, now_s }
+    }
+}
+
+/// Why the system acts on a reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Cause {
+    /// A hold ran out; of: when.
+    HoldExpiry = 1,
+    /// Nobody came; of: the awaited start.
+    NoShow = 2,
+    /// The vehicle stays; of: the claim's end.
+    Overstay = 3,
+    /// A charge succeeded; of: its number.
+    Charged = 4,
+    /// The spot is needed by an overstaying vehicle or goes out of service; of: when it was asked.
+    Relocation = 5,
+}
+
+/// What a command left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The reservation and its payments now.
+    pub dossier: Dossier,
+    /// The command had been carried out before; nothing was written this time.
+    pub replayed: bool,
+}
+
+/// Why a command was not carried out. Except for [`CommandError::Store`], nothing was written.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// There is no such reservation, or it is not the caller's.
+    #[error("there is no such reservation")]
+    NotFound,
+    /// The key was used with another request.
+    #[error("the idempotency key was used with another request")]
+    KeyReused,
+    /// The client has seen another version.
+    #[error("the reservation is at version {current}")]
+    VersionMismatch {
+        /// The stored version.
+        current: u32,
+    },
+    /// A rule forbids it.
+    #[error("the command is refused")]
+    Refused(#[source] Refusal),
+    /// The lot is unknown.
+    #[error("there is no such lot")]
+    UnknownLot,
+    /// The lot has no such spot.
+    #[error("there is no such spot")]
+    UnknownSpot,
+    /// No spot of the lot takes such a vehicle, whatever the time; or the named one does not.
+    #[error("the vehicle does not fit")]
+    FitsNowhere,
+    /// The spot is claimed by somebody else during that time.
+    #[error("the spot is taken")]
+    SpotTaken,
+    /// No fitting spot is free during that time.
+    #[error("no fitting spot is free")]
+    NoSpot,
+    /// The store failed; whether the command was carried out may be unknown, and asking again is safe.
+    #[error("the store failed")]
+    Store(#[source] StoreError),
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// What became of a planned change.
+pub(crate) enum Commit {
+    Written,
+    /// Something that was read has moved: read and decide again.
+    Moved,
+    /// A live claim of somebody else is in the way.
+    Taken(SpotIndex, ReservationId),
+}
+
+/// The lot and the pinned tariff of a reservation, held while a decision borrows them.
+pub(crate) struct Context {
+    pub(crate) facts: Arc<LotFacts>,
+    pub(crate) tariff: Arc<parkade_domain::tariff::Tariff>,
+}
+
+impl Context {
+    pub(crate) fn rules(&self) -> Rules<'_> {
+        Rules { lot: &self.facts.lot, tariff: &self.tariff }
+    }
+}
+
+impl Store {
+    /// A reservation with its payments, strongly consistent.
+    ///
+    /// # Errors
+    /// [`CommandError::NotFound`] also if it is not the caller's.
+    pub async fn dossier(&self, id: ReservationId, access: &Access) -> Result<Dossier, CommandError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.records)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::reservation_partition(id)))
+            .consistent_read(true);
+        let answer = query.send().await.map_err(|error| classify("Query", &error))?;
+        let (mut reservation, mut payments) = (None, Vec::new());
+        for item in answer.items() {
+            match item.get(keys::SK).and_then(|sk| sk.as_s().ok()).map(String::as_str) {
+                Some(keys::RESERVATION_SORT) => reservation = Some(reservation_item::read(item)?),
+                Some(sort) if sort.starts_with("P#") => payments.push(payment_item::read(item)?),
+                _ => {}
+            }
+        }
+        let reservation = reservation.filter(|r| match access {
+            Access::System | Access::All => true,
+            Access::Owner(user) => r.user == *user,
+            Access::Lot(lot) => r.lot == *lot,
+        });
+        Ok(Dossier { reservation: reservation.ok_or(CommandError::NotFound)?, payments })
+    }
+
+    pub(crate) async fn context(&self, dossier: &Dossier) -> Result<Context, CommandError> {
+        let r = &dossier.reservation;
+        let facts = self.lot(&r.lot).await?.ok_or(CommandError::UnknownLot)?;
+        let tariff = self.tariff(&r.lot, r.tariff).await?;
+        Ok(Context { facts, tariff })
+    }
+
+    /// Carries out a command. `decide` may be called several times, each time with what was just read.
+    pub(crate) async fn execute(
+        &self,
+        order: &Order,
+        decide: impl Fn(&Dossier, &Context) -> Result<Change, CommandError>,
+    ) -> Result<Done, CommandError> {
+        for _ in 0..PLANS_MAX {
+            let before = self.dossier(order.id, &order.access).await?;
+            match before.reservation.seen(order.mark) {
+                Seen::Replay => return Ok(Done { dossier: before, replayed: true }),
+                Seen::KeyReused => return Err(CommandError::KeyReused),
+                Seen::New => {}
+            }
+            let current = before.reservation.version;
+            if order.expected_version.is_some_and(|expected| expected != current) {
+                return Err(CommandError::VersionMismatch { current });
+            }
+            let context = self.context(&before).await?;
+            let change = decide(&before, &context)?;
+            match self.commit(&context.facts, &[(&before, &change)], order.now_s).await? {
+                Commit::Written => return Ok(Done { dossier: merged(before, change), replayed: false }),
+                Commit::Moved => {}
+                Commit::Taken(..) => return Err(CommandError::SpotTaken),
+            }
+        }
+        Err(contended())
+    }
+
+    /// Writes changes of one lot's reservations in one transaction: calendar, records and payments together or not at all.
+    pub(crate) async fn commit(
+        &self,
+        facts: &LotFacts,
+        changes: &[(&Dossier, &Change)],
+        now_s: i64,
+    ) -> Result<Commit, StoreError> {
+        let edits: Vec<ClaimEdit> =
+            changes.iter().flat_map(|(before, change)| before.reservation.claim_edits(&change.reservation)).collect();
+        let geometry = facts.lot.geometry;
+        let tiles: BTreeSet<(u16, TileKey)> = CalendarView::tiles_of(geometry, &edits);
+        let view = calendar::read_tiles(&self.client, &self.tables.calendar, &facts.lot.id, geometry, &tiles).await?;
+        let plan = match view.plan(&edits, now_s) {
+            Ok(plan) => plan,
+            Err(PlanError::Taken { spot, taken }) => return Ok(Commit::Taken(spot, taken.by)),
+            Err(error @ PlanError::Corrupt { .. }) => {
+                return Err(StoreError::Corrupt { key: facts.lot.id.to_string(), why: error.to_string() });
+            }
+        };
+        let grace = i64::from(facts.lot.policy.no_show_grace_minutes);
+        let mut puts = Vec::new();
+        for (before, change) in changes {
+            let item = reservation_item::write(&change.reservation, grace);
+            puts.push((item, Some(before.reservation.version)));
+            puts.extend(
+                change.payments.iter().map(|p| (payment_item::write(p), p.version.checked_sub(1).filter(|v| *v > 0))),
+            );
+        }
+        if let ([(item, version)], true) = (puts.as_slice(), plan.is_empty()) {
+            let written = self.put_alone(item.clone(), *version).await?;
+            return Ok(if written { Commit::Written } else { Commit::Moved });
+        }
+        let mut writes = Vec::with_capacity(plan.len() + puts.len());
+        for edit in &plan {
+            writes.push(calendar::update(&self.tables.calendar, &facts.lot.id, geometry, edit)?);
+        }
+        for (item, version) in puts {
+            writes.push(self.put(item, version)?);
+        }
+        match transact::write(&self.client, writes).await? {
+            Outcome::Committed => Ok(Commit::Written),
+            Outcome::Cancelled(_) => Ok(Commit::Moved),
+        }
+    }
+
+    /// A conditional put as part of a transaction: the item must be at `version`, or not exist.
+    pub(crate) fn put(&self, item: Item, version: Option<u32>) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder()
+            .table_name(&self.tables.records)
+            .set_item(Some(item))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = match version {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(version) => put
+                .condition_expression("#v = :v")
+                .expression_attribute_names("#v", VERSION)
+                .expression_attribute_values(":v", number(version)),
+        };
+        let put = put.build().map_err(|error| StoreError::Refused { operation: "Put", cause: error.to_string() })?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// A conditional put of its own, half the price of a transaction; `false` if the condition did not hold.
+    pub(crate) async fn put_alone(&self, item: Item, version: Option<u32>) -> Result<bool, StoreError> {
+        let put = self.client.put_item().table_name(&self.tables.records).set_item(Some(item));
+        let put = match version {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(version) => put
+                .condition_expression("#v = :v")
+                .expression_attribute_names("#v", VERSION)
+                .expression_attribute_values(":v", number(version)),
+        };
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                Ok(false)
+            }
+            Err(error) => Err(classify("PutItem", &error)),
+        }
+    }
+}
+
+pub(crate) fn merged(before: Dossier, change: Change) -> Dossier {
+    let mut payments = before.payments;
+    for payment in change.payments {
+        match payments.iter_mut().find(|known| known.id == payment.id) {
+            Some(known) => *known = payment,
+            None => payments.push(payment),
+        }
+    }
+    Dossier { reservation: change.reservation, payments }
+}
+
+pub(crate) fn contended() -> CommandError {
+    let cause = "the records changed faster than the command could be planned".to_owned();
+    CommandError::Store(StoreError::Unavailable { operation: "execute", cause })
+}

@@ -1,0 +1,130 @@
+//! `L#<lot>`: `META` the lot, `DIR` its spots in one packed item, `TARIFF#<version>` its immutable tariffs.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use parkade_domain::geometry::{Geometry, Shape};
+use parkade_domain::ids::{LotId, SpotIndex, TariffVersion};
+use parkade_domain::lot::{Directory, Lot, LotKind};
+use parkade_domain::money::Currency;
+use parkade_domain::tariff::Tariff;
+use parkade_domain::vehicle::{Spot, SpotKind};
+use parkade_domain::zone::LotZone;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::attributes::{Item, Reader, SCHEMA, bytes, keyed, number, text};
+use crate::error::StoreError;
+use crate::items::reservation::VERSION;
+use crate::keys;
+
+const SCHEMA_VERSION: i64 = 1;
+/// Separates numbers and zones in the packed directory; neither may contain it.
+const SEPARATOR: char = '\n';
+
+fn json(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
+    let refused = |error: serde_json::Error| StoreError::Refused { operation: "encode", cause: error.to_string() };
+    serde_json::to_string(value).map(text).map_err(refused)
+}
+
+fn from_json<T: DeserializeOwned>(reader: &Reader<'_>, name: &str) -> Result<T, StoreError> {
+    serde_json::from_str(reader.text(name)?).map_err(|error| reader.corrupt(format!("{name}: {error}")))
+}
+
+pub(crate) fn write_meta(lot: &Lot) -> Result<Item, StoreError> {
+    let mut item = keyed(keys::lot_partition(&lot.id), keys::LOT_META);
+    item.extend([
+        (SCHEMA.to_owned(), number(SCHEMA_VERSION)),
+        (VERSION.to_owned(), number(lot.version)),
+        ("name".to_owned(), text(lot.name.as_str())),
+        ("addr".to_owned(), text(lot.address.as_str())),
+        ("lat".to_owned(), number(lot.latitude_microdegrees)),
+        ("lon".to_owned(), number(lot.longitude_microdegrees)),
+        ("tz".to_owned(), text(lot.zone.name())),
+        ("cu".to_owned(), text(lot.currency.code())),
+        ("kind".to_owned(), json(&lot.kind)?),
+        ("shape".to_owned(), json(&lot.geometry.shape)?),
+        ("off".to_owned(), number(lot.geometry.offset_minutes)),
+        ("pol".to_owned(), json(&lot.policy)?),
+        ("tv".to_owned(), number(lot.tariff.0)),
+    ]);
+    Ok(item)
+}
+
+pub(crate) fn read_meta(item: &Item) -> Result<Lot, StoreError> {
+    let reader = Reader(item);
+    reader.schema(SCHEMA_VERSION)?;
+    Ok(Lot {
+        id: reader.parsed(keys::PK, |pk| LotId::new(pk.strip_prefix("L#")?).ok())?,
+        name: reader.text("name")?.to_owned(),
+        address: reader.text("addr")?.to_owned(),
+        latitude_microdegrees: reader.number("lat")?,
+        longitude_microdegrees: reader.number("lon")?,
+        zone: reader.parsed("tz", |name| LotZone::parse(name).ok())?,
+        currency: reader.parsed("cu", |code| Currency::from_code(code).ok())?,
+        kind: from_json::<LotKind>(&reader, "kind")?,
+        geometry: Geometry { shape: from_json::<Shape>(&reader, "shape")?, offset_minutes: reader.number("off")? },
+        policy: from_json(&reader, "pol")?,
+        tariff: TariffVersion(reader.number("tv")?),
+        version: reader.number(VERSION)?,
+    })
+}
+
+pub(crate) fn write_tariff(lot: &LotId, tariff: &Tariff) -> Result<Item, StoreError> {
+    let mut item = keyed(keys::lot_partition(lot), keys::tariff_sort(tariff.version));
+    item.insert(SCHEMA.to_owned(), number(SCHEMA_VERSION));
+    item.insert("doc".to_owned(), json(tariff)?);
+    Ok(item)
+}
+
+pub(crate) fn read_tariff(item: &Item) -> Result<Tariff, StoreError> {
+    let reader = Reader(item);
+    reader.schema(SCHEMA_VERSION)?;
+    let version = reader.parsed(keys::SK, |sk| sk.strip_prefix("TARIFF#")?.parse().ok())?;
+    Ok(from_json::<Tariff>(&reader, "doc")?.at_version(TariffVersion(version)))
+}
+
+pub(crate) fn write_directory(lot: &LotId, directory: &Directory) -> Item {
+    let spots = &directory.spots;
+    let mut zones: Vec<&str> = spots.iter().map(|spot| spot.zone.as_str()).collect();
+    zones.sort_unstable();
+    zones.dedup();
+    let zone_of = |spot: &Spot| zones.binary_search(&spot.zone.as_str()).unwrap_or(0);
+    let mut item = keyed(keys::lot_partition(lot), keys::LOT_DIRECTORY);
+    let joined = |names: Vec<&str>| text(names.join(&SEPARATOR.to_string()));
+    item.extend([
+        (SCHEMA.to_owned(), number(SCHEMA_VERSION)),
+        (VERSION.to_owned(), number(directory.version)),
+        ("k".to_owned(), bytes(spots.iter().map(|spot| spot.kind().to_byte()).collect::<Vec<u8>>())),
+        ("n".to_owned(), joined(spots.iter().map(|spot| spot.number.as_str()).collect())),
+        ("z".to_owned(), joined(zones.clone())),
+        (
+            "zi".to_owned(),
+            bytes(
+                spots
+                    .iter()
+                    .flat_map(|spot| u16::try_from(zone_of(spot)).unwrap_or(0).to_be_bytes())
+                    .collect::<Vec<u8>>(),
+            ),
+        ),
+    ]);
+    item
+}
+
+pub(crate) fn read_directory(item: &Item) -> Result<Directory, StoreError> {
+    let reader = Reader(item);
+    reader.schema(SCHEMA_VERSION)?;
+    let kinds = reader.bytes("k")?;
+    let numbers: Vec<&str> = reader.text("n")?.split(SEPARATOR).collect();
+    let zones: Vec<&str> = reader.text("z")?.split(SEPARATOR).collect();
+    let (zone_indexes, _) = reader.bytes("zi")?.as_chunks::<2>();
+    if kinds.len() != zone_indexes.len() || (numbers.len() != kinds.len() && !kinds.is_empty()) {
+        return Err(reader.corrupt("the lists of the directory differ in length"));
+    }
+    let spot = |(index, ((kind, number), zone)): (u16, ((&u8, &&str), &[u8; 2]))| {
+        let SpotKind { size, features } = SpotKind::from_byte(*kind)?;
+        let zone = zones.get(usize::from(u16::from_be_bytes(*zone)))?;
+        Some(Spot { index: SpotIndex(index), number: (*number).to_owned(), zone: (*zone).to_owned(), size, features })
+    };
+    let spots = (0..).zip(kinds.iter().zip(&numbers).zip(zone_indexes)).map(spot).collect::<Option<Vec<Spot>>>();
+    let spots = spots.ok_or_else(|| reader.corrupt("a spot has an unknown kind or zone"))?;
+    Ok(Directory { spots, version: reader.number(VERSION)? })
+}

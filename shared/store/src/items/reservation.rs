@@ -1,0 +1,154 @@
+//! `R#<code>` / `A`: the reservation, its session and its idempotency record in one item, below 1 KB so that a write is one unit.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use parkade_domain::ids::{Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
+use parkade_domain::money::Currency;
+use parkade_domain::reservation::{Mark, Reason, Reservation, SealedPlate, Status};
+use parkade_domain::time::{Minute, Window};
+use parkade_domain::vehicle::{Vehicle, VehicleClass};
+
+use crate::attributes::{Item, Reader, SCHEMA, bytes, keyed, number, text};
+use crate::error::StoreError;
+use crate::keys;
+
+const SCHEMA_VERSION: i64 = 1;
+/// Bytes of one packed window: two unsigned 32-bit minutes.
+const WINDOW_BYTES: usize = 8;
+/// Bytes of one packed mark: two 64-bit hashes.
+const MARK_BYTES: usize = 16;
+
+/// The version attribute, the condition of every change.
+pub(crate) const VERSION: &str = "v";
+
+/// Builds the item. `no_show_grace_minutes` is the lot's policy, from which the next due instant follows.
+pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64) -> Item {
+    let r = reservation;
+    let mut item = keyed(keys::reservation_partition(r.id), keys::RESERVATION_SORT);
+    let mut put = |name: &str, value: AttributeValue| drop(item.insert(name.to_owned(), value));
+    put(SCHEMA, number(SCHEMA_VERSION));
+    put(VERSION, number(r.version));
+    put("lot", text(r.lot.as_str()));
+    put("own", text(r.user.as_str()));
+    put("st", text(r.status.as_str()));
+    put("sp", number(r.spot.0));
+    put("w", bytes(pack_windows(&[r.window])));
+    put("c", bytes(pack_windows(&r.claims)));
+    put("vc", text(r.vehicle.class.as_str()));
+    put("tv", number(r.tariff.0));
+    put("cu", text(r.currency.code()));
+    put("pr", number(r.price_minor));
+    put("pd", number(r.paid_minor));
+    put("rf", number(r.refunded_minor));
+    put("ca", number(r.created_at_s));
+    put("fp", bytes(r.fingerprint));
+    put("mk", bytes(pack_marks(&r.marks)));
+    for (name, flag) in [("ev", r.vehicle.ev), ("ap", r.vehicle.accessible_permit), ("sb", r.spot_blocked)] {
+        if flag {
+            put(name, AttributeValue::Bool(true));
+        }
+    }
+    for (name, at_s) in [("hx", r.hold_expires_at_s), ("en", r.entered_at_s), ("lv", r.left_at_s)] {
+        if let Some(at_s) = at_s {
+            put(name, number(at_s));
+        }
+    }
+    if let Some(reason) = r.reason {
+        put("rs", text(reason.as_str()));
+    }
+    if let Some(plate) = &r.plate {
+        put("pl", bytes(plate.sealed.as_slice()));
+        put("pi", bytes(plate.index));
+        put("p", text(keys::plate_partition(&r.lot, &plate.index)));
+        put("ps", text(keys::plate_sort(r.window.start())));
+    }
+    if r.id.claimant() == Claimant::Reservation {
+        put("u", text(keys::owner_partition(&r.user)));
+        put("us", text(keys::owner_sort(r.window.start(), r.id)));
+    }
+    if let Some((kind, at_s)) = r.due(no_show_grace_minutes) {
+        put("du", text(keys::due_partition(kind, at_s.div_euclid(3_600), keys::due_shard(r.id))));
+        put("ds", number(at_s));
+    }
+    item
+}
+
+/// Reads the item.
+pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
+    let reader = Reader(item);
+    reader.schema(SCHEMA_VERSION)?;
+    let id = reader.parsed(keys::PK, |pk| ReservationId::from_code(pk.strip_prefix("R#")?).ok())?;
+    let window = unpack_windows(reader.bytes("w")?).filter(|windows| windows.len() == 1);
+    let windows = |name| {
+        let read = reader.bytes(name).ok().and_then(unpack_windows);
+        read.ok_or_else(|| reader.corrupt(format!("attribute {name} is not a list of windows")))
+    };
+    let plate = match reader.bytes_maybe("pl") {
+        Some(sealed) => Some(SealedPlate { sealed: sealed.to_vec(), index: reader.array("pi")? }),
+        None => None,
+    };
+    let reason = match reader.text_maybe("rs") {
+        Some(_) => Some(reader.parsed("rs", Reason::parse)?),
+        None => None,
+    };
+    Ok(Reservation {
+        id,
+        lot: reader.parsed("lot", |text| LotId::new(text).ok())?,
+        user: reader.parsed("own", |text| UserId::new(text).ok())?,
+        status: reader.parsed("st", Status::parse)?,
+        version: reader.number(VERSION)?,
+        spot: SpotIndex(reader.number("sp")?),
+        window: window.and_then(|w| w.first().copied()).ok_or_else(|| reader.corrupt("w is not one window"))?,
+        claims: windows("c")?,
+        vehicle: Vehicle {
+            class: reader.parsed("vc", VehicleClass::parse)?,
+            ev: reader.flag("ev"),
+            accessible_permit: reader.flag("ap"),
+        },
+        plate,
+        hold_expires_at_s: reader.number_maybe("hx")?,
+        tariff: TariffVersion(reader.number("tv")?),
+        currency: reader.parsed("cu", |code| Currency::from_code(code).ok())?,
+        price_minor: reader.number("pr")?,
+        paid_minor: reader.number("pd")?,
+        refunded_minor: reader.number("rf")?,
+        created_at_s: reader.number("ca")?,
+        entered_at_s: reader.number_maybe("en")?,
+        left_at_s: reader.number_maybe("lv")?,
+        reason,
+        spot_blocked: reader.flag("sb"),
+        fingerprint: reader.array("fp")?,
+        marks: unpack_marks(reader.bytes("mk")?).ok_or_else(|| reader.corrupt("mk is not a list of marks"))?,
+    })
+}
+
+fn pack_windows(windows: &[Window]) -> Vec<u8> {
+    let minute = |m: Minute| u32::try_from(m.0).unwrap_or(u32::MAX).to_be_bytes();
+    windows.iter().flat_map(|w| [minute(w.start()), minute(w.end())]).flatten().collect()
+}
+
+fn unpack_windows(packed: &[u8]) -> Option<Vec<Window>> {
+    let (chunks, rest) = packed.as_chunks::<WINDOW_BYTES>();
+    if !rest.is_empty() {
+        return None;
+    }
+    let minute = |bytes: [u8; 4]| Minute(i64::from(u32::from_be_bytes(bytes)));
+    chunks
+        .iter()
+        .map(|[a, b, c, d, e, f, g, h]| Window::new(minute([*a, *b, *c, *d]), minute([*e, *f, *g, *h])).ok())
+        .collect()
+}
+
+fn pack_marks(marks: &[Mark]) -> Vec<u8> {
+    marks.iter().flat_map(|mark| [mark.key.to_be_bytes(), mark.fingerprint.to_be_bytes()]).flatten().collect()
+}
+
+fn unpack_marks(packed: &[u8]) -> Option<Vec<Mark>> {
+    let (chunks, rest) = packed.as_chunks::<MARK_BYTES>();
+    let mark = |chunk: &[u8; MARK_BYTES]| {
+        let number = u128::from_be_bytes(*chunk);
+        let (key, fingerprint) =
+            (u64::try_from(number >> 64).ok()?, u64::try_from(number & u128::from(u64::MAX)).ok()?);
+        Some(Mark { key, fingerprint })
+    };
+    if rest.is_empty() { chunks.iter().map(mark).collect() } else { None }
+}

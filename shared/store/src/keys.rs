@@ -1,0 +1,113 @@
+//! Keys of every item, in one place.
+
+use parkade_domain::calendar::TileKey;
+use parkade_domain::ids::{LotId, PaymentId, ReservationId, TariffVersion, UserId};
+use parkade_domain::reservation::DueKind;
+use parkade_domain::time::Minute;
+
+/// Partition key.
+pub(crate) const PK: &str = "pk";
+/// Sort key.
+pub(crate) const SK: &str = "sk";
+/// Time to live, epoch seconds: housekeeping only, never part of a decision (I4).
+pub(crate) const TTL: &str = "x";
+
+/// Index of reservations by user.
+pub(crate) const BY_OWNER: &str = "by-owner";
+/// Index of reservations by lot and plate.
+pub(crate) const BY_PLATE: &str = "by-plate";
+/// Index of what a sweep has to do.
+pub(crate) const DUE: &str = "due";
+
+/// Partitions per hour and kind of the due index: 16 × 1,000 writes a second are far above one lot's traffic.
+pub(crate) const DUE_SHARDS: u64 = 16;
+
+pub(crate) fn calendar_partition(lot: &LotId, group: u16) -> String {
+    format!("{lot}#{group}")
+}
+
+pub(crate) fn calendar_sort(key: TileKey) -> String {
+    format!("{:05}#{:04}", key.page.0, key.tile.0)
+}
+
+pub(crate) fn lot_partition(lot: &LotId) -> String {
+    format!("L#{lot}")
+}
+
+pub(crate) const LOT_META: &str = "META";
+pub(crate) const LOT_DIRECTORY: &str = "DIR";
+
+pub(crate) fn tariff_sort(version: TariffVersion) -> String {
+    format!("TARIFF#{:08}", version.0)
+}
+
+pub(crate) fn reservation_partition(id: ReservationId) -> String {
+    format!("R#{}", id.code())
+}
+
+pub(crate) const RESERVATION_SORT: &str = "A";
+
+pub(crate) fn payment_sort(number: u8) -> String {
+    format!("P#{number:02}")
+}
+
+pub(crate) fn payment_key(id: PaymentId) -> (String, String) {
+    (reservation_partition(id.reservation), payment_sort(id.number))
+}
+
+pub(crate) fn owner_partition(user: &UserId) -> String {
+    format!("U#{user}")
+}
+
+/// Sorts a user's reservations by start; the id makes it unique, so a cursor never skips one.
+pub(crate) fn owner_sort(start: Minute, id: ReservationId) -> String {
+    format!("{:010}#{}", start.0, id.code())
+}
+
+pub(crate) fn plate_partition(lot: &LotId, index: &[u8; 16]) -> String {
+    let hex: String = index.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("P#{lot}#{hex}")
+}
+
+pub(crate) fn plate_sort(start: Minute) -> String {
+    format!("{:010}", start.0)
+}
+
+/// One partition per kind, hour and shard: a sweep of one kind never reads another's items.
+pub(crate) fn due_partition(kind: DueKind, hour: i64, shard: u64) -> String {
+    let kind = match kind {
+        DueKind::HoldExpiry => "H",
+        DueKind::NoShow => "N",
+        DueKind::Overstay => "O",
+    };
+    format!("D#{kind}#{hour}#{shard:02}")
+}
+
+pub(crate) fn due_shard(id: ReservationId) -> u64 {
+    id.bits() % DUE_SHARDS
+}
+
+/// Side of a cell of the position index, in millionths of a degree (0.1°, about 11 km from south to north).
+pub const CELL_MICRODEGREES: i64 = 100_000;
+
+/// The cell of a position, in millionths of a degree.
+pub(crate) fn geo_partition(row: i64, column: i64) -> String {
+    format!("GEO#{row}#{column}")
+}
+
+pub(crate) fn occupancy_partition(lot: &LotId) -> String {
+    format!("OCC#{lot}")
+}
+
+pub(crate) fn watermark_partition(kind: DueKind) -> String {
+    format!("SWEEP#{kind:?}")
+}
+
+/// Out-of-service intervals of a spot.
+pub(crate) fn block_prefix(spot: parkade_domain::ids::SpotIndex) -> String {
+    format!("OOS#{:05}#", spot.0)
+}
+
+pub(crate) fn block_sort(spot: parkade_domain::ids::SpotIndex, id: ReservationId) -> String {
+    format!("{}{}", block_prefix(spot), id.code())
+}

@@ -1,0 +1,64 @@
+//! The DynamoDB adapter: the only crate that speaks DynamoDB.
+//!
+//! Promises: every command is one conditional transaction; a command that is repeated answers from the record; what was read is
+//! never trusted for a write that does not carry it as its condition. Refuses to know: HTTP, events, the payment provider, the time of day.
+
+mod attributes;
+mod calendar;
+mod commands;
+mod error;
+mod execute;
+mod items;
+mod keys;
+mod lots;
+mod occupancy;
+mod payments;
+mod reserve;
+mod search;
+mod service;
+mod sweeps;
+mod transact;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+
+pub use commands::{Modification, WalkIn};
+pub use error::StoreError;
+pub use execute::{Access, Cause, CommandError, Done, Order};
+pub use keys::CELL_MICRODEGREES;
+pub use lots::{LOT_CACHE_S, LotError, LotFacts, LotPosition};
+pub use occupancy::{LotDay, LotPage, lot_page};
+pub use payments::ChargeOutcome;
+pub use reserve::Reserve;
+pub use search::{Availability, Listing, SpotNow, SpotState};
+pub use service::{Displaced, OutOfService, Relocated};
+pub use sweeps::Sweep;
+
+/// The names of the three tables.
+#[derive(Debug, Clone)]
+pub struct TableNames {
+    /// Inventory truth: who claims which spot when.
+    pub calendar: String,
+    /// Lots, reservations, payments; its stream is the outbox.
+    pub records: String,
+    /// What can be rebuilt: occupancy, sweep watermarks.
+    pub derived: String,
+}
+
+/// The store. Cloning is cheap and shares the cache of lots.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    tables: Arc<TableNames>,
+    lots: Arc<lots::LotCache>,
+    crowd: Arc<reserve::Crowd>,
+}
+
+impl Store {
+    /// A store on a client whose time-outs and retries are set by the caller.
+    #[must_use]
+    pub fn new(client: Client, tables: TableNames) -> Self {
+        Self { client, tables: Arc::new(tables), lots: Arc::default(), crowd: Arc::default() }
+    }
+}

@@ -1,0 +1,298 @@
+//! Lots, their spots and tariffs. They are read through a small memory cache and are never part of a reservation's transaction:
+//! a shared item there would make every client of a lot wait for the others.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use parkade_domain::ids::{LotId, TariffVersion};
+use parkade_domain::lot::{Directory, DirectoryError, Lot, NewSpot};
+use parkade_domain::tariff::Tariff;
+use thiserror::Error;
+
+use crate::attributes::{Item, keyed, number, text};
+use crate::error::{StoreError, classify};
+use crate::items::lot as items;
+use crate::keys::{self, CELL_MICRODEGREES};
+use crate::transact::{self, Outcome};
+use crate::{Store, calendar};
+
+/// How long an instance trusts what it read of a lot. A change of policy or spots is felt everywhere after this; prices stay right
+/// meanwhile because tariff versions never change, and spots because an index is never reused.
+pub const LOT_CACHE_S: u64 = 10;
+
+/// A lot with its spots.
+#[derive(Debug, Clone)]
+pub struct LotFacts {
+    /// The lot.
+    pub lot: Lot,
+    /// Its spots.
+    pub directory: Directory,
+}
+
+/// Why a lot could not be stored.
+#[derive(Debug, Error)]
+pub enum LotError {
+    /// There is no such lot.
+    #[error("there is no such lot")]
+    UnknownLot,
+    /// The lot is not at the version the client named, or somebody else changed it at the same time.
+    #[error("the lot has changed; it is at version {current}")]
+    VersionMismatch {
+        /// The stored version; 0 = not stored.
+        current: u32,
+    },
+    /// Zone, currency and geometry are what stored claims and prices mean: they cannot change.
+    #[error("{field} of a lot cannot change")]
+    Immutable {
+        /// The field of the request.
+        field: &'static str,
+    },
+    /// The spots are refused.
+    #[error("the spots are refused")]
+    Directory(#[source] DirectoryError),
+    /// The store failed.
+    #[error("the store failed")]
+    Store(#[source] StoreError),
+}
+
+/// What one instance remembers of lots.
+#[derive(Debug, Default)]
+pub(crate) struct LotCache {
+    facts: Mutex<HashMap<LotId, (Instant, Arc<LotFacts>)>>,
+    tariffs: Mutex<HashMap<(LotId, TariffVersion), Arc<Tariff>>>,
+}
+
+impl Store {
+    /// A lot with its spots; `None` if there is no such lot. At most [`LOT_CACHE_S`] old.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lot(&self, id: &LotId) -> Result<Option<Arc<LotFacts>>, StoreError> {
+        let fresh = |(at, facts): &(Instant, Arc<LotFacts>)| {
+            (at.elapsed() < Duration::from_secs(LOT_CACHE_S)).then(|| Arc::clone(facts))
+        };
+        let known = self.lots.facts.lock().unwrap_or_else(PoisonError::into_inner).get(id).and_then(fresh);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let Some(facts) = self.read_lot(id).await?.map(Arc::new) else { return Ok(None) };
+        self.lots
+            .facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.clone(), (Instant::now(), Arc::clone(&facts)));
+        Ok(Some(facts))
+    }
+
+    async fn read_lot(&self, id: &LotId) -> Result<Option<LotFacts>, StoreError> {
+        let key = |sort| keyed(keys::lot_partition(id), sort);
+        let wanted = vec![key(keys::LOT_META), key(keys::LOT_DIRECTORY)];
+        let found = calendar::batch_get(&self.client, &self.tables.records, wanted, true).await?;
+        let item = |sort: &str| found.iter().find(|item| item.get(keys::SK) == Some(&text(sort)));
+        let Some(meta) = item(keys::LOT_META) else { return Ok(None) };
+        let directory = item(keys::LOT_DIRECTORY).map(items::read_directory).transpose()?.unwrap_or_default();
+        Ok(Some(LotFacts { lot: items::read_meta(meta)?, directory }))
+    }
+
+    /// One version of a lot's tariff, remembered for good: versions never change (P7).
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the version a reservation names is not there.
+    pub async fn tariff(&self, lot: &LotId, version: TariffVersion) -> Result<Arc<Tariff>, StoreError> {
+        let key = (lot.clone(), version);
+        let known = self.lots.tariffs.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let wanted = vec![keyed(keys::lot_partition(lot), keys::tariff_sort(version))];
+        let found = calendar::batch_get(&self.client, &self.tables.records, wanted, true).await?;
+        let Some(item) = found.first() else {
+            let key = format!("{} {}", keys::lot_partition(lot), keys::tariff_sort(version));
+            return Err(StoreError::Corrupt { key, why: "the tariff version is missing".to_owned() });
+        };
+        let tariff = Arc::new(items::read_tariff(item)?);
+        self.lots.tariffs.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&tariff));
+        Ok(tariff)
+    }
+
+    /// Creates or replaces a lot. A tariff that differs from the current one becomes its next version; `lot.version`, `lot.tariff`
+    /// and the tariff's own version are set here. `expected` is the version the client has seen, if it says so.
+    ///
+    /// # Errors
+    /// [`LotError`].
+    pub async fn put_lot(&self, lot: Lot, tariff: Tariff, expected: Option<u32>) -> Result<Lot, LotError> {
+        let stored = self.read_lot(&lot.id).await.map_err(LotError::Store)?;
+        let current = stored.as_ref().map_or(0, |facts| facts.lot.version);
+        if expected.is_some_and(|expected| expected != current) {
+            return Err(LotError::VersionMismatch { current });
+        }
+        let mut next = Lot { version: current + 1, tariff: TariffVersion(1), ..lot };
+        let mut writes = Vec::new();
+        if let Some(facts) = &stored {
+            immutable(&facts.lot, &next)?;
+            next.geometry = facts.lot.geometry;
+            next.tariff = facts.lot.tariff;
+            let before = self.tariff(&next.id, facts.lot.tariff).await.map_err(LotError::Store)?;
+            if *before != tariff.clone().at_version(facts.lot.tariff) {
+                next.tariff = TariffVersion(facts.lot.tariff.0 + 1);
+            }
+            if geo_key(&facts.lot) != geo_key(&next) {
+                writes.push(self.forget_position(&facts.lot)?);
+            }
+        }
+        if stored.as_ref().is_none_or(|facts| facts.lot.tariff != next.tariff) {
+            let item = items::write_tariff(&next.id, &tariff.at_version(next.tariff)).map_err(LotError::Store)?;
+            writes.push(self.put(item, None).map_err(LotError::Store)?);
+        }
+        writes.push(
+            self.put(items::write_meta(&next).map_err(LotError::Store)?, version(current)).map_err(LotError::Store)?,
+        );
+        writes.push(self.write_position(&next)?);
+        match transact::write(&self.client, writes).await.map_err(LotError::Store)? {
+            Outcome::Committed => {
+                self.forget(&next.id);
+                Ok(next)
+            }
+            Outcome::Cancelled(_) => self.lot_moved(&next).await,
+        }
+    }
+
+    /// The lot changed between our read and our write; our own lost first try counts as success.
+    async fn lot_moved(&self, wanted: &Lot) -> Result<Lot, LotError> {
+        let stored = self.read_lot(&wanted.id).await.map_err(LotError::Store)?;
+        match stored {
+            Some(facts) if facts.lot == *wanted => Ok(facts.lot),
+            other => Err(LotError::VersionMismatch { current: other.map_or(0, |facts| facts.lot.version) }),
+        }
+    }
+
+    /// Registers spots or changes the facts of known ones, all or none, in one write.
+    ///
+    /// # Errors
+    /// [`LotError`].
+    pub async fn put_spots(&self, lot: &LotId, spots: Vec<NewSpot>) -> Result<Directory, LotError> {
+        let facts = self.read_lot(lot).await.map_err(LotError::Store)?.ok_or(LotError::UnknownLot)?;
+        let next = facts.directory.with(spots).map_err(LotError::Directory)?;
+        let item = items::write_directory(lot, &next);
+        let put = self.client.put_item().table_name(&self.tables.records).set_item(Some(item));
+        let put = match version(facts.directory.version) {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(v) => put.condition_expression("v = :v").expression_attribute_values(":v", number(v)),
+        };
+        if let Err(error) = put.send().await {
+            let conflict = error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception());
+            if !conflict {
+                return Err(LotError::Store(classify("PutItem", &error)));
+            }
+            let stored = self.read_lot(lot).await.map_err(LotError::Store)?.ok_or(LotError::UnknownLot)?;
+            if stored.directory != next {
+                return Err(LotError::VersionMismatch { current: stored.directory.version });
+            }
+        }
+        self.forget(lot);
+        Ok(next)
+    }
+
+    /// Lots whose position lies in the cells that cover a box, in millionths of a degree. The caller measures distances.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lots_in_box(&self, latitude: [i64; 2], longitude: [i64; 2]) -> Result<Vec<LotPosition>, StoreError> {
+        let cells = |[from, until]: [i64; 2]| from.div_euclid(CELL_MICRODEGREES)..=until.div_euclid(CELL_MICRODEGREES);
+        let mut partitions = Vec::new();
+        for row in cells(latitude) {
+            partitions.extend(cells(longitude).map(|column| keys::geo_partition(row, column)));
+        }
+        let reads = partitions.into_iter().map(|partition| self.query_partition(partition));
+        let found = futures::future::try_join_all(reads).await?;
+        found.iter().flatten().map(read_position).collect()
+    }
+
+    async fn query_partition(&self, partition: String) -> Result<Vec<Item>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.records)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(partition));
+        let answer = query.send().await.map_err(|error| classify("Query", &error))?;
+        Ok(answer.items.unwrap_or_default())
+    }
+
+    /// The positions index follows the lot in the same transaction, so it can never name a lot that is not there.
+    fn write_position(&self, lot: &Lot) -> Result<TransactWriteItem, LotError> {
+        let (partition, sort) = geo_key(lot);
+        let mut item = keyed(partition, sort);
+        item.insert("lat".to_owned(), number(lot.latitude_microdegrees));
+        item.insert("lon".to_owned(), number(lot.longitude_microdegrees));
+        item.insert("name".to_owned(), text(lot.name.as_str()));
+        item.insert("tz".to_owned(), text(lot.zone.name()));
+        // Unconditional: the lot's own version, in the same transaction, orders the writes.
+        let put = Put::builder().table_name(&self.tables.records).set_item(Some(item)).build();
+        put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(|error| refused(&error))
+    }
+
+    fn forget_position(&self, lot: &Lot) -> Result<TransactWriteItem, LotError> {
+        let (partition, sort) = geo_key(lot);
+        let delete = aws_sdk_dynamodb::types::Delete::builder()
+            .table_name(&self.tables.records)
+            .set_key(Some(keyed(partition, sort)))
+            .build();
+        delete.map(|delete| TransactWriteItem::builder().delete(delete).build()).map_err(|error| refused(&error))
+    }
+
+    pub(crate) fn forget(&self, lot: &LotId) {
+        self.lots.facts.lock().unwrap_or_else(PoisonError::into_inner).remove(lot);
+    }
+}
+
+/// A lot as the position index knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LotPosition {
+    /// The lot.
+    pub lot: LotId,
+    /// Its name.
+    pub name: String,
+    /// Millionths of a degree.
+    pub latitude_microdegrees: i32,
+    /// Millionths of a degree.
+    pub longitude_microdegrees: i32,
+}
+
+fn read_position(item: &Item) -> Result<LotPosition, StoreError> {
+    let reader = crate::attributes::Reader(item);
+    Ok(LotPosition {
+        lot: reader.parsed(keys::SK, |sk| LotId::new(sk).ok())?,
+        name: reader.text("name")?.to_owned(),
+        latitude_microdegrees: reader.number("lat")?,
+        longitude_microdegrees: reader.number("lon")?,
+    })
+}
+
+fn geo_key(lot: &Lot) -> (String, String) {
+    let cell = |degrees: i32| i64::from(degrees).div_euclid(CELL_MICRODEGREES);
+    (keys::geo_partition(cell(lot.latitude_microdegrees), cell(lot.longitude_microdegrees)), lot.id.to_string())
+}
+
+fn version(current: u32) -> Option<u32> {
+    (current > 0).then_some(current)
+}
+
+fn refused(error: &impl std::fmt::Display) -> LotError {
+    LotError::Store(StoreError::Refused { operation: "build", cause: error.to_string() })
+}
+
+fn immutable(before: &Lot, after: &Lot) -> Result<(), LotError> {
+    let changed = [
+        ("time_zone", before.zone != after.zone),
+        ("currency", before.currency != after.currency),
+        ("geometry", before.geometry.shape != after.geometry.shape),
+        ("kind", before.kind != after.kind),
+    ];
+    match changed.into_iter().find(|(_, changed)| *changed) {
+        Some((field, _)) => Err(LotError::Immutable { field }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,112 @@
+//! What the clock has to do: reads only what is due, whatever the table's size.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::try_join_all;
+use parkade_domain::ids::ReservationId;
+use parkade_domain::reservation::DueKind;
+
+use crate::attributes::{Item, Reader, keyed, number, text};
+use crate::error::classify;
+use crate::keys::{self, DUE_SHARDS};
+use crate::{Store, StoreError};
+
+/// Rounds of an overstay that keeps meeting other writers.
+pub(crate) const SWEEP_TRIES_MAX: u32 = 6;
+/// How far back a sweep looks that has never run: longer than any outage of the schedule that is not noticed.
+const FIRST_LOOK_BACK_H: i64 = 48;
+/// Hours kept open behind the present: a writer whose clock is slow may still add to the hour before.
+const OPEN_HOURS: i64 = 1;
+/// Hours read per tick, so that a tick after an outage stays short; the next tick goes on.
+const HOURS_PER_TICK_MAX: i64 = 24;
+/// Due items taken from one shard per tick: 16 shards make 1,600 a minute per kind, and the rest waits for the next tick.
+const DUE_PER_SHARD_MAX: i32 = 100;
+
+/// What one tick found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// The reservations that are due, in no particular order.
+    pub due: Vec<ReservationId>,
+    /// Index items read to find them. Equal to the number due: nothing is read in vain.
+    pub items_read: usize,
+}
+
+impl Store {
+    /// What is due at `now_s`. An hour whose items are all done is never read again: the watermark moves past it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn due(&self, kind: DueKind, now_s: i64) -> Result<Sweep, StoreError> {
+        let this_hour = now_s.div_euclid(3_600);
+        let watermark = self.watermark(kind).await?;
+        let first = watermark.unwrap_or(this_hour - FIRST_LOOK_BACK_H).min(this_hour - OPEN_HOURS);
+        let last = this_hour.min(first + HOURS_PER_TICK_MAX - 1);
+        let mut sweep = Sweep { due: Vec::new(), items_read: 0 };
+        let mut done_before = Some(first);
+        for hour in first..=last {
+            let found = self.due_in_hour(kind, hour, now_s).await?;
+            if !found.is_empty() {
+                done_before = done_before.filter(|_| false);
+            } else if let Some(done) = done_before.as_mut() {
+                *done = hour + 1;
+            }
+            sweep.items_read += found.len();
+            sweep.due.extend(found);
+        }
+        let done = done_before.map(|hour| hour.min(this_hour - OPEN_HOURS));
+        if let Some(hour) = done.filter(|hour| watermark.is_none_or(|old| *hour > old)) {
+            self.advance_watermark(kind, hour).await?;
+        }
+        Ok(sweep)
+    }
+
+    async fn due_in_hour(&self, kind: DueKind, hour: i64, now_s: i64) -> Result<Vec<ReservationId>, StoreError> {
+        let shards = (0..DUE_SHARDS).map(|shard| self.due_in_shard(keys::due_partition(kind, hour, shard), now_s));
+        Ok(try_join_all(shards).await?.into_iter().flatten().collect())
+    }
+
+    async fn due_in_shard(&self, partition: String, now_s: i64) -> Result<Vec<ReservationId>, StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.records)
+            .index_name(keys::DUE)
+            .key_condition_expression("du = :du AND ds <= :now")
+            .expression_attribute_values(":du", text(partition))
+            .expression_attribute_values(":now", number(now_s))
+            .limit(DUE_PER_SHARD_MAX);
+        let answer = query.send().await.map_err(|error| classify("Query", &error))?;
+        answer.items().iter().map(read_due).collect()
+    }
+
+    async fn watermark(&self, kind: DueKind) -> Result<Option<i64>, StoreError> {
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.tables.derived)
+            .set_key(Some(keyed(keys::watermark_partition(kind), keys::RESERVATION_SORT)));
+        let answer = get.send().await.map_err(|error| classify("GetItem", &error))?;
+        answer.item.as_ref().map_or(Ok(None), |item| Reader(item).number_maybe("h"))
+    }
+
+    /// Moves forward only, so that a slow tick never undoes a later one.
+    async fn advance_watermark(&self, kind: DueKind, hour: i64) -> Result<(), StoreError> {
+        let mut item: Item = keyed(keys::watermark_partition(kind), keys::RESERVATION_SORT);
+        item.insert("h".to_owned(), number(hour));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.tables.derived)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(h) OR h < :h")
+            .expression_attribute_values(":h", AttributeValue::N(hour.to_string()));
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(classify("PutItem", &error)),
+        }
+    }
+}
+
+fn read_due(item: &Item) -> Result<ReservationId, StoreError> {
+    Reader(item).parsed(keys::PK, |pk| ReservationId::from_code(pk.strip_prefix("R#")?).ok())
+}
