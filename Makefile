@@ -1,0 +1,107 @@
+# What one types here. Each target works on a fresh clone: it needs the Rust toolchain, and what touches the template or
+# the emulator also needs Python 3.11 with venv; everything else is installed on first use into .venv/ and .tools/.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+FUNCTIONS := $(notdir $(wildcard functions/*))
+PACKAGES := $(addprefix -p ,$(FUNCTIONS))
+NEXTEST_VERSION := 0.9.143
+DENY_VERSION := 0.20.2
+
+# Where `cargo nextest` and `cargo deny` are found if the machine does not have them.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+# No account is needed for any of this; the template is checked for this region.
+export AWS_DEFAULT_REGION ?= eu-central-1
+export SAM_CLI_TELEMETRY := 0
+
+SAM := .venv/template/bin/sam
+CFN_LINT := .venv/template/bin/cfn-lint
+TEMPLATE_PYTHON := .venv/template/bin/python
+STACK_PYTHON := .venv/stack/bin/python
+CARGO_LAMBDA := .venv/stack/bin/cargo-lambda lambda
+
+.PHONY: help run demo test stack bench build fmt lint tools
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
+
+run: ## Start everything in one process on one loopback port, data in .parkade/
+	cargo run -p parkade-local --bin parkade
+
+demo: ## Play the main job against the running server: search, reserve, pay, enter, leave
+	cargo run -p parkade-local --bin parkade -- demo
+
+# ---------------------------------------------------------------------------------------------------------------- test --
+test: lint template doc test-doc test-all stack ## Everything CI runs
+
+.PHONY: format-check clippy deny template doc test-doc test-all
+lint: format-check clippy deny ## Formatting, lints and dependencies
+
+format-check:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+deny: | .tools/deny-$(DENY_VERSION)
+	cargo deny --log-level error check --hide-inclusion-graph bans licenses sources
+
+template: .venv/template/.done
+	$(CFN_LINT) template.yaml infra/*.yaml
+	$(SAM) validate --lint
+	$(TEMPLATE_PYTHON) -m unittest discover --start-directory tests/stack
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+test-doc:
+	cargo test --workspace --doc --quiet
+
+test-all: | .tools/nextest-$(NEXTEST_VERSION)
+	cargo nextest run --workspace --profile $(if $(CI),ci,default)
+
+fmt: ## Format the code
+	cargo fmt --all
+
+# -------------------------------------------------------------------------------------------------------------- deploy --
+# One build for all functions: 23 separate ones would compile the same dependencies 23 times.
+build: .venv/stack/.done ## Build what `sam deploy` uploads: every function, optimised, for arm64
+	$(CARGO_LAMBDA) build --release --arm64 $(PACKAGES)
+
+# The same code without link-time optimisation, which takes half an hour for all functions on two cores.
+STACK_PROFILE ?= stack
+stack: .venv/stack/.done ## Deploy template.yaml to a local AWS emulator and play the demo through it
+	cargo build -p parkade-local -p parkade-twin --bins
+	$(CARGO_LAMBDA) build --compiler cargo --profile $(STACK_PROFILE) $(PACKAGES)
+	$(STACK_PYTHON) tests/stack
+
+bench: .venv/stack/.done ## Measure what the README claims, on the release binaries
+	$(CARGO_LAMBDA) build --compiler cargo --release $(PACKAGES)
+	cargo run --release -p parkade-bench
+
+# --------------------------------------------------------------------------------------------------------------- tools --
+tools: .venv/template/.done .venv/stack/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need
+
+# Two environments, because the emulator and the SAM CLI want different versions of the same library.
+.venv/template/.done: infra/requirements.txt
+.venv/stack/.done: tests/stack/requirements.txt
+.venv/%/.done:
+	rm -rf $(@D)
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	touch $@
+
+# Unoptimised builds of these tools run for a second or two and compile in one minute instead of many.
+.tools/nextest-%:
+	mkdir -p $(@D)
+	cargo nextest --version 2>/dev/null | grep -qF $* || \
+		cargo install cargo-nextest@$* --locked --debug --no-default-features --root .tools
+	touch $@
+
+.tools/deny-%:
+	mkdir -p $(@D)
+	cargo deny --version 2>/dev/null | grep -qF $* || \
+		cargo install cargo-deny@$* --locked --debug --no-default-features --root .tools
+	touch $@

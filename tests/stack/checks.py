@@ -1,0 +1,167 @@
+"""What must be true after the demo: every kind of source fired its functions, and nothing was refused or given up on."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import template as cfn
+from deployment import STAGE, Deployment
+from emulator import Emulator
+
+# Events of the demo's life of one reservation; they prove stream → publish-events → bus.
+EVENTS_EXPECTED = {
+    "reservation.held.v1",
+    "payment.requested.v1",
+    "payment.processed.v1",
+    "reservation.confirmed.v1",
+    "parking.entry.v1",
+    "parking.exit.v1",
+    "reservation.completed.v1",
+}
+# A schedule of one minute fires within the next one; the emulator looks every ten seconds.
+SCHEDULE_S_MAX = 90
+DELIVERY_S_MAX = 30
+
+
+class Witness:
+    """A queue that a rule fills with every event of our bus."""
+
+    def __init__(self, emulator: Emulator, deployment: Deployment) -> None:
+        self._sqs = emulator.client("sqs")
+        self._url = self._sqs.create_queue(QueueName="witness")["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        allow = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sqs:SendMessage",
+                    "Resource": arn,
+                }
+            ],
+        }
+        self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": json.dumps(allow)})
+        events = emulator.client("events")
+        bus = deployment.outputs["BusName"]
+        events.put_rule(Name="witness", EventBusName=bus, EventPattern=json.dumps({"source": ["parkade"]}))
+        events.put_targets(Rule="witness", EventBusName=bus, Targets=[{"Id": "witness", "Arn": arn}])
+        self.seen: dict[str, int] = {}
+
+    def drain(self) -> dict[str, int]:
+        """Counts by detail-type of everything seen so far."""
+        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                kind = json.loads(message["Body"])["detail-type"]
+                self.seen[kind] = self.seen.get(kind, 0) + 1
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+        return self.seen
+
+
+def within(seconds: float, what: str, true: Callable[[], bool]) -> None:
+    """Waits for a value with a deadline; a check never sleeps for a fixed time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.25)
+
+
+class Checks:
+    """The checks; each public method is one, and its docstring is what it proves."""
+
+    def __init__(self, emulator: Emulator, deployment: Deployment, witness: Witness, twin_url: str) -> None:
+        self._emulator = emulator
+        self._deployment = deployment
+        self._witness = witness
+        self._twin_url = twin_url
+        self._metrics = emulator.client("cloudwatch")
+
+    def stream_and_bus(self) -> None:
+        """The Records stream fired publish-events, and the bus carried the whole life of a reservation."""
+        try:
+            within(DELIVERY_S_MAX, "events", lambda: EVENTS_EXPECTED <= set(self._witness.drain()))
+        except AssertionError as error:
+            missing = sorted(EVENTS_EXPECTED - set(self._witness.seen))
+            raise AssertionError(f"{error}; missing {missing}, seen {self._witness.seen}") from None
+
+    def queue_and_payment(self) -> None:
+        """The payments queue fired on-payment-requested, which charged at the twin."""
+        within(DELIVERY_S_MAX, "on-payment-requested", lambda: self._invocations("on-payment-requested") > 0)
+        with urllib.request.urlopen(f"{self._twin_url}/_twin/books", timeout=5) as answer:
+            books = json.load(answer)
+        assert books["totals"], f"no money moved at the twin: {books}"
+
+    def stream_to_occupancy(self) -> None:
+        """The Calendar stream fired occupancy, which wrote its counts."""
+        within(DELIVERY_S_MAX, "occupancy", lambda: self._invocations("occupancy") > 0)
+        table = self._deployment.outputs["DerivedTable"]
+        items = self._emulator.client("dynamodb").scan(TableName=table)["Items"]
+        assert items, f"{table} is empty"
+
+    def schedules(self) -> None:
+        """Every schedule fired its function."""
+        for logical_id, _ in cfn.events(self._deployment.template, "ScheduleV2"):
+            name = self._name(logical_id)
+            within(SCHEDULE_S_MAX, name, lambda name=name: self._invocations(name) > 0)
+
+    def nothing_failed(self) -> None:
+        """No invocation of any function ended as an error."""
+        names = [self._name(logical_id) for logical_id in cfn.functions(self._deployment.template)]
+        failed = {name: count for name in names if (count := self._sum(name, "Errors"))}
+        assert not failed, f"invocations that ended as errors: {failed}"
+
+    def nothing_refused(self) -> None:
+        """No function called what its policy does not allow."""
+        lines = self._emulator.log.read_text(errors="replace").splitlines() + self._function_lines()
+        refused = [line for line in lines if "AccessDenied" in line or "not authorized to perform" in line]
+        assert not refused, "refused calls:\n" + "\n".join(refused[:10])
+
+    def nothing_given_up(self) -> None:
+        """Every dead-letter queue is empty."""
+        sqs = self._emulator.client("sqs")
+        for logical_id, url in self._deployment.physical.items():
+            if logical_id.endswith("DeadLetters"):
+                attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+                waiting = int(attributes["ApproximateNumberOfMessages"])
+                assert waiting == 0, f"{logical_id} holds {waiting} messages"
+
+    def _name(self, logical_id: str) -> str:
+        return self._deployment.physical[logical_id].removeprefix(f"parkade-{STAGE}-")
+
+    def _invocations(self, function: str) -> int:
+        return self._sum(function, "Invocations")
+
+    def _sum(self, function: str, metric: str) -> int:
+        now = datetime.now(timezone.utc)
+        points: list[dict[str, Any]] = self._metrics.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName=metric,
+            Dimensions=[{"Name": "FunctionName", "Value": f"parkade-{STAGE}-{function}"}],
+            StartTime=now - timedelta(hours=1),
+            EndTime=now + timedelta(minutes=1),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return int(sum(point["Sum"] for point in points))
+
+    def _function_lines(self) -> list[str]:
+        pages = self._emulator.client("logs").get_paginator("filter_log_events")
+        group = self._deployment.physical["FunctionLogs"]
+        return [event["message"] for page in pages.paginate(logGroupName=group) for event in page["events"]]
+
+
+ALL: list[Callable[[Checks], None]] = [
+    Checks.stream_and_bus,
+    Checks.queue_and_payment,
+    Checks.stream_to_occupancy,
+    Checks.schedules,
+    Checks.nothing_failed,
+    Checks.nothing_refused,
+    Checks.nothing_given_up,
+]
