@@ -123,6 +123,15 @@ impl Form {
         }
     }
 
+    /// Whether the caller named its payment method types; `[]` and `[0]` are both in use.
+    fn names_only_cards(&mut self) -> Result<bool, ApiError> {
+        let types: Vec<_> = self.0.extract_if(.., |name, _| name.starts_with("payment_method_types[")).collect();
+        match types.iter().find(|(_, value)| value != "card") {
+            None => Ok(!types.is_empty()),
+            Some((name, _)) => Err(ApiError::invalid("The twin takes only the payment method type card.").param(name)),
+        }
+    }
+
     fn metadata(&mut self) -> Result<BTreeMap<String, String>, ApiError> {
         let mut metadata = BTreeMap::new();
         let entries: Vec<_> = self.0.extract_if(.., |name, _| name.starts_with("metadata[")).collect();
@@ -158,7 +167,7 @@ pub(crate) fn create_intent(mut form: Form) -> Result<Command, ApiError> {
     let confirm = form.boolean("confirm")?;
     let off_session = form.boolean("off_session")?;
     let capture_method = form.one_of("capture_method", &["automatic", "automatic_async"])?;
-    let card_only = form.one_of("payment_method_types[]", &["card"])?.is_some();
+    let card_only = form.names_only_cards()?;
     let statement_descriptor_suffix = form.take("statement_descriptor_suffix")?;
     let description = form.take("description")?;
     let metadata = form.metadata()?;
@@ -263,6 +272,7 @@ mod tests {
             ("amount=1250&currency=eur&payment_method=pm_x", "resource_missing", "payment_method"),
             ("amount=1250&currency=eur&confirm=yes", "Invalid boolean", "confirm"),
             ("amount=1250&currency=eur&capture_method=manual", "Invalid capture_method", "capture_method"),
+            ("amount=1250&currency=eur&payment_method_types[0]=link", "only", "payment_method_types[0]"),
             ("amount=1250&currency=eur&customer=cus_1", "parameter_unknown", "customer"),
             ("amount=1250&currency=eur&metadata[]=x", "Metadata", "metadata[]"),
             ("amount=1250&currency=eur&statement_descriptor_suffix=123", "suffix", "statement_descriptor_suffix"),
