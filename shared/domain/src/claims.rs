@@ -67,7 +67,7 @@ impl SpotPage {
         let mut before = 0;
         for claim in entries(bytes)? {
             let claim = claim?;
-            if claim.start < before || claim.start >= claim.end {
+            if claim.start < before {
                 return Err(CorruptClaims);
             }
             before = claim.start;
@@ -98,22 +98,19 @@ impl SpotPage {
         &self.0
     }
 
-    /// The live claim of anyone but `me` that overlaps `[start, end)`.
+    /// The live claim that overlaps `[start, end)`, whoever's it is: replacing a claim of one's own begins with its release.
     #[must_use]
-    pub fn taken(&self, start: u16, end: u16, me: ReservationId, now_s: i64) -> Option<Taken> {
-        self.0
-            .iter()
-            .find(|claim| claim.id != me && claim.is_live(now_s) && claim.overlaps(start, end))
-            .map(|claim| Taken { by: claim.id })
+    pub fn taken(&self, start: u16, end: u16, now_s: i64) -> Option<Taken> {
+        let mut claims = self.0.iter();
+        claims.find(|claim| claim.is_live(now_s) && claim.overlaps(start, end)).map(|claim| Taken { by: claim.id })
     }
 
-    /// Claims `[start, end)` for `me`, dropping expired holds in the way (I4). Own claims are left as they are: use
-    /// [`Self::release`] first to replace them.
+    /// Claims `[start, end)`, dropping expired holds in the way (I4).
     ///
     /// # Errors
-    /// [`Taken`] if a live claim of someone else overlaps; nothing is changed then.
+    /// [`Taken`] if a live claim overlaps; nothing is changed then.
     pub fn claim(&mut self, claim: Claim, now_s: i64) -> Result<(), Taken> {
-        if let Some(taken) = self.taken(claim.start, claim.end, claim.id, now_s) {
+        if let Some(taken) = self.taken(claim.start, claim.end, now_s) {
             return Err(taken);
         }
         self.0.retain(|other| !other.overlaps(claim.start, claim.end));
@@ -149,12 +146,12 @@ pub fn entries(bytes: &[u8]) -> Result<impl Iterator<Item = Result<Claim, Corrup
     Ok(chunks.iter().map(|entry| {
         let [s0, s1, e0, e1, l0, l1, l2, l3, i0, i1, i2, i3, i4, i5, i6, i7] = *entry;
         let id = u64::from_be_bytes([i0, i1, i2, i3, i4, i5, i6, i7]);
-        Ok(Claim {
-            start: u16::from_be_bytes([s0, s1]),
-            end: u16::from_be_bytes([e0, e1]),
-            lease_s: u32::from_be_bytes([l0, l1, l2, l3]),
-            id: ReservationId::from_bits(id).ok_or(CorruptClaims)?,
-        })
+        let (start, end) = (u16::from_be_bytes([s0, s1]), u16::from_be_bytes([e0, e1]));
+        if start >= end {
+            return Err(CorruptClaims);
+        }
+        let id = ReservationId::from_bits(id).ok_or(CorruptClaims)?;
+        Ok(Claim { start, end, lease_s: u32::from_be_bytes([l0, l1, l2, l3]), id })
     }))
 }
 
@@ -217,7 +214,7 @@ mod tests {
         let mut page = SpotPage::default();
         let lease = u32::try_from(NOW_S).unwrap();
         page.claim(claim(540, 600, lease, 1), NOW_S - 10).unwrap();
-        assert_eq!(page.taken(550, 560, id(2), NOW_S - 1), Some(Taken { by: id(1) }));
+        assert_eq!(page.taken(550, 560, NOW_S - 1), Some(Taken { by: id(1) }));
         page.claim(claim(550, 560, 0, 2), NOW_S).unwrap();
         assert_eq!(page.claims(), &[claim(550, 560, 0, 2)]);
     }
@@ -260,8 +257,7 @@ mod tests {
                 let lease_s = if lease == 0 { 0 } else { u32::try_from(now_s).unwrap() + lease * 60 };
                 if release {
                     page.release(id(owner));
-                } else if page.taken(start, end, id(owner), now_s).is_none() {
-                    page.release(id(owner));
+                } else if page.taken(start, end, now_s).is_none() {
                     prop_assert!(page.claim(claim(start, end, lease_s, owner), now_s).is_ok());
                 } else {
                     prop_assert!(page.clone().claim(claim(start, end, lease_s, owner), now_s).is_err());
@@ -274,7 +270,7 @@ mod tests {
                 prop_assert_eq!(SpotPage::decode(page.encode().as_deref()).unwrap(), page.clone());
                 let stored = page.encode().unwrap_or_default();
                 let found = gap(&stored, start, end, 1_600, now_s).unwrap();
-                prop_assert_eq!(found.is_err(), page.taken(start, end, id(99), now_s).is_some());
+                prop_assert_eq!(found.is_err(), page.taken(start, end, now_s).is_some());
                 if let Ok(minutes) = found {
                     prop_assert!(minutes >= end - start);
                 }

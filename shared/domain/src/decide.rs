@@ -69,6 +69,9 @@ pub enum Refusal {
     /// A policy of the lot forbids the window (T11).
     #[error("the window is refused")]
     Window(#[source] WindowRefusal),
+    /// Occurrences of a series overlap or are out of order.
+    #[error("the occurrences of a series overlap")]
+    OccurrencesOverlap,
     /// A series cannot be changed, only cancelled.
     #[error("a series of reservations cannot be modified")]
     Series,
@@ -112,11 +115,17 @@ fn after(status: Status, command: Command) -> Result<Status, Refusal> {
     status.after(command).map_err(Refusal::State)
 }
 
-/// The calendar's claims for booked windows: each with the lot's turnover buffer (T10).
+/// The calendar's claims for booked windows in order: each with the lot's turnover buffer (T10), which ends at the latest where the
+/// next occurrence of the same series begins.
 #[must_use]
 pub fn claims_for(lot: &Lot, windows: &[Window]) -> Vec<Window> {
     let buffer = i64::from(lot.policy.turnover_buffer_minutes);
-    windows.iter().filter_map(|window| Window::new(window.start(), window.end().plus(buffer)).ok()).collect()
+    let nexts = windows.iter().skip(1).map(|next| Some(next.start())).chain(std::iter::once(None));
+    let claim = |(window, next): (&Window, Option<Minute>)| {
+        let end = window.end().plus(buffer);
+        Window::new(window.start(), next.map_or(end, |next| end.min(next))).ok()
+    };
+    windows.iter().zip(nexts).filter_map(claim).collect()
 }
 
 /// The agreed price of booked windows; a series costs the sum of its occurrences.
@@ -138,6 +147,9 @@ pub fn price(rules: Rules<'_>, vehicle: Vehicle, windows: &[Window]) -> Result<P
 /// [`Refusal::Tariff`] or [`Refusal::Ended`] if there is no window.
 pub fn hold(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -> Result<Reservation, Refusal> {
     let price = price(rules, new.vehicle, &new.windows)?;
+    if !new.windows.is_sorted_by(|a, b| a.end() <= b.start()) {
+        return Err(Refusal::OccurrencesOverlap);
+    }
     let (Some(first), Some(last)) = (new.windows.first(), new.windows.last()) else { return Err(Refusal::Ended) };
     Ok(Reservation {
         id: new.id,
@@ -365,9 +377,10 @@ pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Resul
 }
 
 /// Lets the claim of a vehicle that is still inside grow by the lot's step; the store refuses if somebody else's claim is in the way.
+/// At the lot's longest session the stay is closed without evidence of an exit, which bounds its charge (G3).
 ///
 /// # Errors
-/// [`Refusal::State`], [`Refusal::NotDue`], [`Refusal::Ended`] at the lot's longest session (G3).
+/// [`Refusal::State`], [`Refusal::NotDue`], [`Refusal::Tariff`].
 pub fn overstay(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result<Change, Refusal> {
     let r = &d.reservation;
     let mut next = r.next(after(r.status, Command::Overstay)?, mark);
@@ -380,7 +393,9 @@ pub fn overstay(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result
     let step = i64::from(rules.lot.policy.overstay_step_minutes);
     let end = claim.end().max(minute(now_s)).plus(step);
     if claim.end() >= longest {
-        return Err(Refusal::Ended);
+        let mut closed = check_out(d, rules, claim.end().epoch_s(), mark)?;
+        closed.reservation.reason = Some(Reason::NoExitEvidence);
+        return Ok(closed);
     }
     *claim = Window::new(claim.start(), end.min(longest)).map_err(|_| Refusal::Ended)?;
     Ok(Change { reservation: next, payments: Vec::new() })

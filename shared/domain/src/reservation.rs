@@ -205,6 +205,8 @@ pub enum Reason {
     PaidTooLate,
     /// The spot went out of service and no other fits (I7).
     SpotOutOfService,
+    /// The longest session ended and no exit was seen (G3).
+    NoExitEvidence,
 }
 
 impl Reason {
@@ -218,6 +220,7 @@ impl Reason {
             Self::OperatorCancelled => "operator_cancelled",
             Self::PaidTooLate => "paid_too_late",
             Self::SpotOutOfService => "spot_out_of_service",
+            Self::NoExitEvidence => "no_exit_evidence",
         }
     }
 

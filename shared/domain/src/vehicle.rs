@@ -49,6 +49,8 @@ impl VehicleClass {
         }
     }
 
+    /// Position on the scale, from 0.
+    #[must_use]
     pub const fn rank(self) -> u8 {
         self as u8
     }

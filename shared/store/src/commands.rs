@@ -151,7 +151,7 @@ impl Store {
         let blocker = match self.commit(&context.facts, &[(&before, &change)], order.now_s).await? {
             Commit::Written => return Ok(Some(Done { dossier: merged(before, change), replayed: false })),
             Commit::Moved => return Ok(None),
-            Commit::Taken(_, by) => by,
+            Commit::Taken(by) => by,
         };
         let Ok(next) = self.dossier(blocker, &Access::System).await else {
             // An out-of-service interval: the vehicle is where it is, and the claim cannot follow it.

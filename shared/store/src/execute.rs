@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use parkade_domain::calendar::{CalendarView, ClaimEdit, PlanError, TileKey};
 use parkade_domain::decide::{Change, Dossier, Refusal, Rules};
-use parkade_domain::ids::{LotId, ReservationId, SpotIndex, UserId};
+use parkade_domain::ids::{LotId, ReservationId, UserId};
 use parkade_domain::reservation::{Mark, Seen};
 use thiserror::Error;
 
@@ -140,7 +140,7 @@ pub(crate) enum Commit {
     /// Something that was read has moved: read and decide again.
     Moved,
     /// A live claim of somebody else is in the way.
-    Taken(SpotIndex, ReservationId),
+    Taken(ReservationId),
 }
 
 /// The lot and the pinned tariff of a reservation, held while a decision borrows them.
@@ -234,7 +234,7 @@ impl Store {
         let view = calendar::read_tiles(&self.client, &self.tables.calendar, &facts.lot.id, geometry, &tiles).await?;
         let plan = match view.plan(&edits, now_s) {
             Ok(plan) => plan,
-            Err(PlanError::Taken { spot, taken }) => return Ok(Commit::Taken(spot, taken.by)),
+            Err(PlanError::Taken { taken, .. }) => return Ok(Commit::Taken(taken.by)),
             Err(error @ PlanError::Corrupt { .. }) => {
                 return Err(StoreError::Corrupt { key: facts.lot.id.to_string(), why: error.to_string() });
             }

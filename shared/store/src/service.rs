@@ -147,7 +147,7 @@ impl Store {
         let geometry = facts.lot.geometry;
         let plan = match view.plan(std::slice::from_ref(edit), now_s) {
             Ok(plan) => plan,
-            Err(PlanError::Taken { spot, taken }) => return Ok(Commit::Taken(spot, taken.by)),
+            Err(PlanError::Taken { taken, .. }) => return Ok(Commit::Taken(taken.by)),
             Err(error @ PlanError::Corrupt { .. }) => {
                 return Err(StoreError::Corrupt { key: facts.lot.id.to_string(), why: error.to_string() });
             }

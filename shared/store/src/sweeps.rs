@@ -12,8 +12,8 @@ use crate::{Store, StoreError};
 
 /// Rounds of an overstay that keeps meeting other writers.
 pub(crate) const SWEEP_TRIES_MAX: u32 = 6;
-/// How far back a sweep looks that has never run: longer than any outage of the schedule that is not noticed.
-const FIRST_LOOK_BACK_H: i64 = 48;
+/// How far back a sweep looks that has never run: nothing was due before the first deployment.
+const FIRST_LOOK_BACK_H: i64 = 12;
 /// Hours kept open behind the present: a writer whose clock is slow may still add to the hour before.
 const OPEN_HOURS: i64 = 1;
 /// Hours read per tick, so that a tick after an outage stays short; the next tick goes on.
@@ -38,23 +38,22 @@ impl Store {
     pub async fn due(&self, kind: DueKind, now_s: i64) -> Result<Sweep, StoreError> {
         let this_hour = now_s.div_euclid(3_600);
         let watermark = self.watermark(kind).await?;
-        let first = watermark.unwrap_or(this_hour - FIRST_LOOK_BACK_H).min(this_hour - OPEN_HOURS);
-        let last = this_hour.min(first + HOURS_PER_TICK_MAX - 1);
+        let open = this_hour - OPEN_HOURS;
+        let first = watermark.unwrap_or(this_hour - FIRST_LOOK_BACK_H).min(open);
+        let backlog = first..open.min(first + HOURS_PER_TICK_MAX);
         let mut sweep = Sweep { due: Vec::new(), items_read: 0 };
-        let mut done_before = Some(first);
-        for hour in first..=last {
+        let mut done_until = first;
+        // The open hours come every time: an old hour that cannot be finished must not keep new ones waiting.
+        for hour in backlog.chain(open..=this_hour) {
             let found = self.due_in_hour(kind, hour, now_s).await?;
-            if !found.is_empty() {
-                done_before = done_before.filter(|_| false);
-            } else if let Some(done) = done_before.as_mut() {
-                *done = hour + 1;
+            if found.is_empty() && hour == done_until && hour < open {
+                done_until = hour + 1;
             }
             sweep.items_read += found.len();
             sweep.due.extend(found);
         }
-        let done = done_before.map(|hour| hour.min(this_hour - OPEN_HOURS));
-        if let Some(hour) = done.filter(|hour| watermark.is_none_or(|old| *hour > old)) {
-            self.advance_watermark(kind, hour).await?;
+        if watermark.is_none_or(|old| done_until > old) {
+            self.advance_watermark(kind, done_until).await?;
         }
         Ok(sweep)
     }

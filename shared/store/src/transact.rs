@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 use crate::error::{StoreError, classify};
 
 /// DynamoDB's limit on the items of one transaction.
-pub const TRANSACTION_ITEMS_MAX: usize = 100;
+pub(crate) const TRANSACTION_ITEMS_MAX: usize = 100;
 /// How often a transaction that collided with another in flight is sent again. The SDK does not retry a `TransactionConflict`;
 /// at 8 ms per collision and 30 % collisions, ten tries fail six times in a million.
 const CONFLICT_TRIES_MAX: u32 = 10;
