@@ -1,1 +1,3 @@
+//! parkade
+
 fn main() {}
