@@ -7,7 +7,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 FUNCTIONS := $(notdir $(wildcard functions/*))
-PACKAGES := $(addprefix -p ,$(FUNCTIONS))
+# With the version, because crates.io has a `quote` too, and most of our dependencies use it.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+PACKAGES := $(patsubst %,-p%@$(VERSION),$(FUNCTIONS))
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2
 
