@@ -288,6 +288,10 @@ pub fn modify(
     if r.window.end() <= now || window.end() <= now {
         return Err(Refusal::Ended);
     }
+    // A hold's price must not change under a charge that will confirm it.
+    if let Some(open) = d.payments.iter().find(|p| p.is_open_charge() && r.status == Status::Held) {
+        return Err(Refusal::PaymentInProgress(open.id));
+    }
     let started = r.status == Status::CheckedIn || r.window.start() <= now;
     if started && (window.start() != r.window.start() || (r.status == Status::CheckedIn && spot != r.spot)) {
         return Err(Refusal::AlreadyStarted);
