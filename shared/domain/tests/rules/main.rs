@@ -1,5 +1,7 @@
 //! The domain's rules as tables, worked cases and properties, in one binary because each costs a link.
 
+mod decisions;
+
 #[cfg(test)]
 mod given;
 #[cfg(test)]
