@@ -354,7 +354,7 @@ fn play(world: &World, d: &Dossier, step: Step, now: Minute, key: u64) -> Option
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1_000) })]
     #[test]
     fn whatever_happens_the_money_adds_up(steps in steps(), early in 0_u8..4) {
         let mut world = World::new();

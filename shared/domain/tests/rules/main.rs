@@ -1,7 +1,7 @@
 //! The domain's rules as tables, worked cases and properties, in one binary because each costs a link.
 
+#[cfg(test)]
 mod decisions;
-
 #[cfg(test)]
 mod given;
 #[cfg(test)]
