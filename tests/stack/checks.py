@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import samples
 import template as cfn
 from deployment import STAGE, Deployment
 from emulator import Emulator
@@ -110,6 +111,10 @@ class Checks:
             name = self._name(logical_id)
             within(SCHEDULE_S_MAX, name, lambda name=name: self._invocations(name) > 0)
 
+    def samples(self) -> None:
+        """Every payload in events/ is understood by its function."""
+        samples.invoke_all(self._emulator)
+
     def nothing_failed(self) -> None:
         """No invocation of any function ended as an error."""
         names = [self._name(logical_id) for logical_id in cfn.functions(self._deployment.template)]
@@ -161,6 +166,7 @@ ALL: list[Callable[[Checks], None]] = [
     Checks.queue_and_payment,
     Checks.stream_to_occupancy,
     Checks.schedules,
+    Checks.samples,
     Checks.nothing_failed,
     Checks.nothing_refused,
     Checks.nothing_given_up,
