@@ -22,6 +22,7 @@ pub mod environment;
 pub mod events;
 mod http_events;
 pub mod problems;
+pub mod stays;
 pub mod telemetry;
 
 use std::fmt;
