@@ -89,6 +89,8 @@ problems! {
         "A recurring reservation can only be cancelled as a whole and reserved anew.";
     PaymentsExhausted = "payments_exhausted", CONFLICT, "The reservation has too many payments", false,
         "A reservation has at most 99 charges and refunds. An operator has to settle the rest.";
+    PlateAmbiguous = "plate_ambiguous", CONFLICT, "The plate tells no single stay", false,
+        "Several stays of the lot have this plate now. Ask for the code or the reservation id.";
     NothingToPay = "nothing_to_pay", CONFLICT, "Nothing is owed", false,
         "The reservation is paid in full.";
     TooEarly = "too_early", CONFLICT, "It is too early to enter", true,

@@ -21,6 +21,7 @@ pub mod clients;
 pub mod environment;
 pub mod events;
 mod http_events;
+pub mod lanes;
 pub mod problems;
 pub mod stays;
 pub mod telemetry;
