@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use parkade_domain::ids::{LotId, TariffVersion};
 use parkade_domain::lot::{Directory, DirectoryError, Lot, NewSpot};
 use parkade_domain::tariff::Tariff;
+use parkade_domain::zone::LotZone;
 use thiserror::Error;
 
 use crate::attributes::{Item, keyed, number, text};
@@ -259,6 +260,8 @@ pub struct LotPosition {
     pub latitude_microdegrees: i32,
     /// Millionths of a degree.
     pub longitude_microdegrees: i32,
+    /// Its zone, from which its days follow.
+    pub zone: LotZone,
 }
 
 fn read_position(item: &Item) -> Result<LotPosition, StoreError> {
@@ -268,6 +271,7 @@ fn read_position(item: &Item) -> Result<LotPosition, StoreError> {
         name: reader.text("name")?.to_owned(),
         latitude_microdegrees: reader.number("lat")?,
         longitude_microdegrees: reader.number("lon")?,
+        zone: reader.parsed("tz", |name| LotZone::parse(name).ok())?,
     })
 }
 

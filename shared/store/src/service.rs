@@ -81,7 +81,8 @@ impl Store {
             let record = block_item(&request.lot, spot, id, request);
             match self.write_block(&facts, &view, &edit, Some(record), request.now_s).await? {
                 Commit::Written => return Ok(displaced),
-                Commit::Moved if self.block_exists(&request.lot, spot, id).await? => return Ok(displaced),
+                // A retry meets its own interval, as a claim or as a record.
+                _ if self.block_exists(&request.lot, spot, id).await? => return Ok(displaced),
                 Commit::Moved | Commit::Taken(..) => {}
             }
         }
@@ -226,7 +227,7 @@ fn block_item(lot: &LotId, spot: SpotIndex, id: ReservationId, request: &OutOfSe
     item
 }
 
-fn read_block(item: &Item) -> Result<(ReservationId, Window), StoreError> {
+pub(crate) fn read_block(item: &Item) -> Result<(ReservationId, Window), StoreError> {
     let reader = crate::attributes::Reader(item);
     reader.schema(1)?;
     let minute = |name| reader.number(name).map(parkade_domain::time::Minute);
