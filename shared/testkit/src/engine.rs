@@ -227,6 +227,17 @@ impl Engine {
         Ok(loaded.map_err(EngineError::Engine)?.items_imported)
     }
 
+    /// Loads items in bulk, with their index entries and without stream records: large tables for measurements.
+    ///
+    /// # Errors
+    /// When an item is not valid for the table; then none is loaded.
+    pub fn import(&self, table: &str, items: Vec<Value>) -> Result<usize, EngineError> {
+        let items: Vec<dynoxide::Item> =
+            items.into_iter().map(serde_json::from_value).collect::<Result<_, _>>().map_err(EngineError::Reply)?;
+        let loaded = self.database.import_items(table, items, dynoxide::ImportOptions::default());
+        loaded.map(|loaded| loaded.items_imported).map_err(EngineError::Engine)
+    }
+
     /// Deletes what has expired, as DynamoDB does within days; returns how many items.
     ///
     /// # Errors
