@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use parkade_events::chain;
 use parkade_testkit::Engine;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Notify, watch};
@@ -302,7 +303,7 @@ impl App {
     }
 }
 
-fn polled_or_failed<E: std::error::Error>(name: &str, polled: Result<Polled, E>) -> Polled {
+fn polled_or_failed<E: std::error::Error + 'static>(name: &str, polled: Result<Polled, E>) -> Polled {
     match polled {
         Ok(polled) => polled,
         Err(error) => {
@@ -312,19 +313,8 @@ fn polled_or_failed<E: std::error::Error>(name: &str, polled: Result<Polled, E>)
     }
 }
 
-fn report<E: std::error::Error>(name: &str, result: Result<(), E>) {
+fn report<E: std::error::Error + 'static>(name: &str, result: Result<(), E>) {
     if let Err(error) = result {
         tracing::error!(function = name, "{name} failed: {}", chain(&error));
     }
-}
-
-/// An error and what caused it, on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

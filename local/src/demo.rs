@@ -54,7 +54,7 @@ pub enum DemoError {
 pub async fn seed(api: &Api) -> Result<bool, DemoError> {
     let spots = Ask::new(Method::GET, format!("/v1/lots/{LOT}/spots?limit=1")).by(ADMIN);
     let found = api.ask(&spots).await.map_err(DemoError::Client)?;
-    if found.status.is_success() && !found.text("/spots/0/spot_id").is_empty() {
+    if found.status.is_success() && !found.text("/items/0/spot_id").is_empty() {
         return Ok(false);
     }
     let lot = Ask::new(Method::PUT, format!("/v1/lots/{LOT}")).by(ADMIN).json(lot());

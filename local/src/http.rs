@@ -12,10 +12,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on, post};
 use chrono::SecondsFormat;
 use parkade_api::{PathParameters, RequestId};
+use parkade_events::chain;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::app::{App, Route, chain};
+use crate::app::{App, Route};
 use crate::function::{Handler, InvocationError, invoke};
 
 /// What Lambda takes as a request.

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::app::{App, AppError, Platform};
 use crate::function::Functions;
 use crate::http;
+use crate::registry::{self, Foundation, RegistryError};
 use crate::table::LocalError;
 use crate::template::{self, TemplateError};
 
@@ -71,7 +72,7 @@ pub enum ServerError {
     Twin(#[source] parkade_twin::OpenError),
     /// The functions' dependencies cannot be built.
     #[error("the functions cannot be built")]
-    Functions(#[source] crate::registry::RegistryError),
+    Functions(#[source] RegistryError),
     /// The port is taken.
     #[error("cannot listen on {0}; pass --port")]
     Port(SocketAddr, #[source] std::io::Error),
@@ -109,7 +110,8 @@ impl Server {
         let listener = TcpListener::bind(wanted).await.map_err(|error| ServerError::Port(wanted, error))?;
         let address = listener.local_addr().map_err(|error| ServerError::Port(wanted, error))?;
 
-        let platform = Platform::open(engine, &wiring, settings.clock, settings.clock_speed).map_err(ServerError::Local)?;
+        let platform =
+            Platform::open(engine, &wiring, settings.clock, settings.clock_speed).map_err(ServerError::Local)?;
         let functions = functions(&platform, identity, address)?;
         let app = App::assemble(platform, &wiring, &functions).map_err(ServerError::App)?;
         let router = http::router(app.clone(), Some(twin.router()));
@@ -133,9 +135,13 @@ impl Server {
 }
 
 fn functions(platform: &Platform, identity: Identity, address: SocketAddr) -> Result<Functions, ServerError> {
-    let client = platform.engine.client(Faults::none());
-    crate::registry::functions(client, identity, platform.bus.clone(), &format!("http://{address}/_stripe"))
-        .map_err(ServerError::Functions)
+    let foundation = Foundation {
+        client: platform.engine.client(Faults::none()),
+        identity,
+        bus: platform.bus.clone(),
+        payments_url: format!("http://{address}/_stripe"),
+    };
+    registry::functions(foundation).map_err(ServerError::Functions)
 }
 
 fn lock(path: &Path) -> Result<File, ServerError> {
