@@ -103,7 +103,7 @@ fn time(query: &mut Query<'_>, name: &str) -> Option<Minute> {
 
 /// The days of a lot, counted from its own page boundary, that a window touches.
 fn days(lot: &LotPosition, window: Window) -> impl Iterator<Item = u32> + use<> {
-    let offset = lot.zone.quiet_hours_offset_minutes();
+    let offset = lot.day_offset_minutes;
     let day = move |minute: Minute| u32::try_from((minute.0 - offset).div_euclid(DAY_MINUTES)).unwrap_or(0);
     day(window.start())..=day(window.end().plus(-1))
 }

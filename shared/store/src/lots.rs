@@ -9,7 +9,6 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use parkade_domain::ids::{LotId, TariffVersion};
 use parkade_domain::lot::{Directory, DirectoryError, Lot, NewSpot};
 use parkade_domain::tariff::Tariff;
-use parkade_domain::zone::LotZone;
 use thiserror::Error;
 
 use crate::attributes::{Item, keyed, number, text};
@@ -229,7 +228,7 @@ impl Store {
         item.insert("lat".to_owned(), number(lot.latitude_microdegrees));
         item.insert("lon".to_owned(), number(lot.longitude_microdegrees));
         item.insert("name".to_owned(), text(lot.name.as_str()));
-        item.insert("tz".to_owned(), text(lot.zone.name()));
+        item.insert("off".to_owned(), number(lot.geometry.offset_minutes));
         // Unconditional: the lot's own version, in the same transaction, orders the writes.
         let put = Put::builder().table_name(&self.tables.records).set_item(Some(item)).build();
         put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(|error| refused(&error))
@@ -260,8 +259,8 @@ pub struct LotPosition {
     pub latitude_microdegrees: i32,
     /// Millionths of a degree.
     pub longitude_microdegrees: i32,
-    /// Its zone, from which its days follow.
-    pub zone: LotZone,
+    /// Minutes after midnight UTC at which its days begin, as stored with the lot: a newer zone database must not move them.
+    pub day_offset_minutes: i64,
 }
 
 fn read_position(item: &Item) -> Result<LotPosition, StoreError> {
@@ -271,7 +270,7 @@ fn read_position(item: &Item) -> Result<LotPosition, StoreError> {
         name: reader.text("name")?.to_owned(),
         latitude_microdegrees: reader.number("lat")?,
         longitude_microdegrees: reader.number("lon")?,
-        zone: reader.parsed("tz", |name| LotZone::parse(name).ok())?,
+        day_offset_minutes: reader.number("off")?,
     })
 }
 
