@@ -81,7 +81,7 @@ stack: .venv/stack/.done ## Deploy template.yaml to a local AWS emulator and pla
 
 bench: .venv/stack/.done ## Measure what the README claims, on the release binaries
 	$(CARGO_LAMBDA) build --compiler cargo --release $(PACKAGES)
-	cargo run --release -p parkade-bench
+	cargo run --profile measure -p parkade-bench
 
 # --------------------------------------------------------------------------------------------------------------- tools --
 tools: .venv/template/.done .venv/stack/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need
