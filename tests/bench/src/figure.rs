@@ -111,7 +111,7 @@ impl fmt::Display for Figure {
 pub(crate) struct Section {
     title: &'static str,
     columns: &'static [&'static str],
-    rows: Vec<(String, Vec<Option<Figure>>)>,
+    rows: Vec<(String, Vec<Figure>)>,
 }
 
 impl Section {
@@ -121,25 +121,20 @@ impl Section {
     }
 
     pub(crate) fn row(&mut self, name: impl Into<String>, figures: impl IntoIterator<Item = Figure>) {
-        self.rows.push((name.into(), figures.into_iter().map(Some).collect()));
-    }
-
-    /// A row in which some columns have nothing to say.
-    pub(crate) fn sparse(&mut self, name: impl Into<String>, figures: impl IntoIterator<Item = Option<Figure>>) {
         self.rows.push((name.into(), figures.into_iter().collect()));
     }
 
     fn figures(&self) -> impl Iterator<Item = (&str, &'static str, Figure)> {
         self.rows.iter().flat_map(|(name, figures)| {
-            self.columns.iter().zip(figures).filter_map(|(column, figure)| Some((name.as_str(), *column, (*figure)?)))
+            self.columns.iter().zip(figures).map(|(column, figure)| (name.as_str(), *column, *figure))
         })
     }
 
     fn to_json(&self) -> Value {
-        let row = |(name, figures): &(String, Vec<Option<Figure>>)| {
+        let row = |(name, figures): &(String, Vec<Figure>)| {
             let cells = self.columns.iter().zip(figures);
-            let cells = cells.filter_map(|(column, figure)| Some(((*column).to_owned(), (*figure)?.to_json())));
-            let mut object: Map<String, Value> = cells.collect();
+            let mut object: Map<String, Value> =
+                cells.map(|(column, figure)| ((*column).to_owned(), figure.to_json())).collect();
             object.insert("name".to_owned(), name.as_str().into());
             Value::Object(object)
         };
@@ -152,8 +147,8 @@ impl fmt::Display for Section {
         writeln!(f, "\n## {}\n\n| | {} |", self.title, self.columns.join(" | "))?;
         writeln!(f, "|---|{}", "---:|".repeat(self.columns.len()))?;
         for (name, figures) in &self.rows {
-            let cells = figures.iter().map(|figure| figure.map(|figure| figure.to_string()).unwrap_or_default());
-            writeln!(f, "| {name} | {} |", cells.collect::<Vec<_>>().join(" | "))?;
+            let cells = figures.iter().map(Figure::to_string).collect::<Vec<_>>();
+            writeln!(f, "| {name} | {} |", cells.join(" | "))?;
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! Measures what the project promises: capacity, contention, search, sweeps, and the functions' binaries.
 //!
-//! `make bench` runs everything; `parkade-bench <section>…` runs some: units, search, crowd, sweeps, functions, cold.
+//! `make bench` runs everything; `parkade-bench <section>…` runs some: units, search, crowd, sweeps, functions, warm.
 //! Prints one table per section and writes all figures to `target/bench.json`.
 
 mod crowd;
 mod figure;
 mod fixture;
+mod functions;
+mod host;
 mod search;
 mod sweeps;
 mod units;
@@ -56,12 +58,19 @@ fn run() -> Result<bool, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     if wants("search") {
         report.add(runtime.block_on(search::measure())?);
+        report.add(runtime.block_on(search::groups())?);
     }
     if wants("crowd") {
         report.add(runtime.block_on(crowd::measure())?);
     }
     if wants("sweeps") {
         report.add(runtime.block_on(sweeps::measure())?);
+    }
+    if wants("functions") {
+        report.add(runtime.block_on(functions::measure())?);
+    }
+    if wants("warm") {
+        report.add(runtime.block_on(functions::warm())?);
     }
     std::fs::write(REPORT_FILE, serde_json::to_string_pretty(&report.to_json())?)?;
     let (targets, missed) = report.verdict();
