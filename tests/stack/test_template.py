@@ -13,6 +13,7 @@ from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
+import permissions
 import template as cfn
 from samtranslator.translator.transform import transform
 
@@ -203,6 +204,12 @@ class TemplateTest(unittest.TestCase):
                     self.assertNotIn("*", action, logical_id)
                 if statement["Action"] != ["dynamodb:ListStreams"]:
                     self.assertNotEqual(statement["Resource"], "*", logical_id)
+
+    def test_policies_allow_exactly_what_the_code_calls(self) -> None:
+        for name, logical_id in self.names.items():
+            with self.subTest(function=name):
+                allowed = permissions.allowed(self.template, self.functions[logical_id])
+                self.assertEqual(allowed, permissions.needed(name))
 
     def test_secrets_go_only_where_they_are_used_and_only_as_references(self) -> None:
         for logical_id, properties in self.functions.items():
