@@ -292,13 +292,7 @@ impl Store {
                 .expression_attribute_names("#v", VERSION)
                 .expression_attribute_values(":v", number(version)),
         };
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(classify("PutItem", &error)),
-        }
+        transact::put(put).await
     }
 }
 

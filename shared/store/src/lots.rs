@@ -181,11 +181,7 @@ impl Store {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(v) => put.condition_expression("v = :v").expression_attribute_values(":v", number(v)),
         };
-        if let Err(error) = put.send().await {
-            let conflict = error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception());
-            if !conflict {
-                return Err(LotError::Store(classify("PutItem", &error)));
-            }
+        if !transact::put(put).await.map_err(LotError::Store)? {
             let stored = self.read_lot(lot).await.map_err(LotError::Store)?.ok_or(LotError::UnknownLot)?;
             if stored.directory != next {
                 return Err(LotError::VersionMismatch { current: stored.directory.version });
