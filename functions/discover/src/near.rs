@@ -86,22 +86,14 @@ fn reach(radius_m: u32) -> i64 {
 }
 
 /// A distance on the equator, in millionths of a degree of longitude, at a latitude.
-#[expect(
-    clippy::float_arithmetic,
-    clippy::as_conversions,
-    reason = "geometry, not money: the box may be a little too large"
-)]
+#[expect(clippy::float_arithmetic, reason = "geometry, not money: the box may be a little too large")]
 fn widened(reach: i64, latitude: i64) -> i64 {
     let shrink = (latitude as f64 / 1e6).to_radians().cos().max(0.05);
     (reach as f64 / shrink).ceil() as i64
 }
 
 /// The great-circle distance on a sphere, within half a percent of the real one.
-#[expect(
-    clippy::float_arithmetic,
-    clippy::as_conversions,
-    reason = "geometry, not money: rounded to metres for people"
-)]
+#[expect(clippy::float_arithmetic, reason = "geometry, not money: rounded to metres for people")]
 fn haversine_m(from: Point, to: Point) -> u32 {
     let radians = |microdegrees: i64| (microdegrees as f64 / 1e6).to_radians();
     let half_latitude = radians(to.latitude - from.latitude) / 2.0;

@@ -23,9 +23,9 @@ async fn list_spots(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>)
     let first = query.cursor::<u16>().unwrap_or(0);
     query.finish()?;
     let facts = lot(&deps.store, &id).await?;
-    let rest = facts.directory.spots.iter().skip(usize::from(first));
-    let page: Vec<SpotIndex> = rest.clone().take(limit).map(|spot| spot.index).collect();
-    let next = rest.skip(limit).next().map(|spot| cursor(&spot.index.0)).transpose()?;
+    let mut rest = facts.directory.spots.iter().skip(usize::from(first)).map(|spot| spot.index);
+    let page: Vec<SpotIndex> = rest.by_ref().take(limit).collect();
+    let next = rest.next().map(|spot| cursor(&spot.0)).transpose()?;
     let states = deps.store.spots_now(&facts, &page, now.timestamp()).await.map_err(|error| store_problem(&error))?;
     let items: Vec<_> = states.iter().filter_map(|state| spot_view(&facts, state)).collect();
     Answer::ok(&PageView { items, next })
