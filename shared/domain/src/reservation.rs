@@ -210,7 +210,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 4] = [Self::DriverCancelled, Self::OperatorCancelled, Self::PaidTooLate, Self::SpotOutOfService];
+    const ALL: [Self; 5] = [
+        Self::DriverCancelled,
+        Self::OperatorCancelled,
+        Self::PaidTooLate,
+        Self::SpotOutOfService,
+        Self::NoExitEvidence,
+    ];
 
     /// The name used in the API and in the stored item.
     #[must_use]
@@ -423,5 +429,7 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), Some(reason));
         }
+        // A reason that is written and not read makes its record unreadable for good.
+        assert_eq!(Reason::parse("no_exit_evidence"), Some(Reason::NoExitEvidence));
     }
 }
