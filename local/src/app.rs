@@ -55,6 +55,7 @@ impl Platform {
         let shown = shown.and_then(|minute| DateTime::from_timestamp(minute * 60, 0));
         let present = Utc::now();
         let clock = Clock::new(start.unwrap_or(shown.map_or(present, |shown| shown.max(present))), speed);
+        table.write(&[shown_change(minute_of(clock.now()))])?;
         let queues = Queues::open(table.clone(), wiring.queues.clone())?;
         let bus = LocalBus::new(wiring.rules.clone(), queues.clone(), clock.clone());
         Ok(Self { engine, clock, queues, bus, table })
@@ -62,6 +63,11 @@ impl Platform {
 }
 
 const CLOCK: &str = "CLOCK";
+
+/// Keeps the minute that the clock shows.
+fn shown_change(minute: i64) -> Change {
+    Change::Put(CLOCK.into(), CLOCK.into(), json!({"minute": minute}))
+}
 
 /// Why the template and the functions do not fit.
 #[derive(Debug, thiserror::Error)]
@@ -189,12 +195,16 @@ impl App {
         }
     }
 
-    /// Moves the clock minute by minute; after each one its schedules have run and everything they caused is delivered.
-    pub async fn advance(&self, minutes: u32) {
-        for _ in 0..minutes {
-            self.platform.clock.advance(Duration::from_secs(60));
+    /// Moves the clock by `minutes` in steps of `step_minutes`; after each step the schedules that fell due have run once and
+    /// everything they caused is delivered.
+    pub async fn advance(&self, minutes: u32, step_minutes: u32) {
+        let mut left = minutes;
+        while left > 0 {
+            let step = left.min(step_minutes.max(1));
+            self.platform.clock.advance(Duration::from_secs(60 * u64::from(step)));
             self.tick().await;
             self.settle().await;
+            left -= step;
         }
     }
 
@@ -208,14 +218,15 @@ impl App {
         }
         let missed = *ticked + 1..=minute;
         *ticked = minute;
-        let shown = Change::Put(CLOCK.into(), CLOCK.into(), json!({"minute": minute}));
-        report("clock", self.platform.table.write(&[shown]));
-        for schedule in &self.schedules {
-            // Of a long gap only the last day is looked at: longer intervals than that do not exist here.
-            if missed.clone().rev().take(24 * 60).any(|minute| schedule.is_due(minute)) {
-                report(&schedule.name, schedule.run(&self.platform.queues, self.platform.clock.now()).await);
-            }
+        report("clock", self.platform.table.write(&[shown_change(minute)]));
+        // Of a long gap only the last day is looked at: longer intervals than that do not exist here.
+        let due = |schedule: &&Schedule| missed.clone().rev().take(24 * 60).any(|minute| schedule.is_due(minute));
+        let mut runs = tokio::task::JoinSet::new();
+        for schedule in self.schedules.iter().filter(due).cloned() {
+            let (queues, now) = (self.platform.queues.clone(), self.platform.clock.now());
+            runs.spawn(async move { report(&schedule.name, schedule.run(&queues, now).await) });
         }
+        runs.join_all().await;
     }
 
     /// Runs the clock and the sources until `stop` turns true; what has begun is finished.

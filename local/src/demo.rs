@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::client::{Answer, Api, Ask, ClientError};
+use crate::log::say;
 
 /// The demo lot.
 pub const LOT: &str = "demo";
@@ -23,9 +24,14 @@ const QUARTER_S: i64 = 15 * 60;
 const STAY: TimeDelta = TimeDelta::hours(2);
 /// How long the car stays of it, where the clock can be moved.
 const STAYED_MINUTES: i64 = 70;
+/// Schedules need not run at every minute that the demo skips.
+const STEP_MINUTES: u32 = 10;
 /// Polls of a payment, [`POLL_WAIT`] apart; on AWS the first one starts several functions.
 const POLLS_MAX: usize = 60;
 const POLL_WAIT: Duration = Duration::from_millis(500);
+/// Tries at the gate, [`CHECK_IN_WAIT`] apart: a little more than a minute.
+const CHECK_INS_MAX: usize = 7;
+const CHECK_IN_WAIT: Duration = Duration::from_secs(10);
 /// Lines of an answer that are printed.
 const PRINTED_LINES_MAX: usize = 28;
 
@@ -101,14 +107,15 @@ fn spots_body() -> Value {
     json!({"spots": spots})
 }
 
-/// Plays the main job and prints each answer.
+/// Plays the main job and prints each answer. Where the server's clock can be moved and `moves_clock` says so, the car parks
+/// for more than an hour; elsewhere it comes early and leaves at once.
 ///
 /// # Errors
 /// When the server does not answer, or answers what the story does not have.
-pub async fn play(api: &Api) -> Result<(), DemoError> {
+pub async fn play(api: &Api, moves_clock: bool) -> Result<(), DemoError> {
     let created = seed(api).await?;
-    println!("Demo lot `{LOT}` {}.", if created { "registered" } else { "is there" });
-    let story = Story { api, run: Uuid::new_v4(), clock: local_time(api).await };
+    say(&format!("Demo lot `{LOT}` {}.", if created { "registered" } else { "is there" }));
+    let story = Story { api, run: Uuid::new_v4(), clock: local_time(api).await, moves_clock };
     story.play().await
 }
 
@@ -123,6 +130,7 @@ struct Story<'a> {
     /// Part of the idempotency keys: each run of the demo is a new story.
     run: Uuid,
     clock: Option<DateTime<Utc>>,
+    moves_clock: bool,
 }
 
 impl Story<'_> {
@@ -135,8 +143,7 @@ impl Story<'_> {
         let reservation = self.reserve(start, end).await?;
         self.pay(&reservation).await?;
         self.move_clock_to(start, now).await?;
-        let entry = Ask::new(Method::POST, "/v1/gate/check-in").by(GATE).key(self.key("check-in"));
-        self.step("Check in", entry.json(json!({"lot_id": LOT, "reservation_id": reservation}))).await?;
+        self.check_in(&reservation).await?;
         self.move_clock_to(start + TimeDelta::minutes(STAYED_MINUTES), start).await?;
         let exit = Ask::new(Method::POST, "/v1/gate/check-out").by(GATE).key(self.key("check-out"));
         self.step("Check out", exit.json(json!({"lot_id": LOT, "reservation_id": reservation}))).await?;
@@ -190,6 +197,21 @@ impl Story<'_> {
         }
     }
 
+    /// Enters as soon as the spot is free: whoever left it has it to the end of the minute.
+    async fn check_in(&self, reservation: &str) -> Result<(), DemoError> {
+        let ask = Ask::new(Method::POST, "/v1/gate/check-in").by(GATE).key(self.key("check-in"));
+        let ask = ask.json(json!({"lot_id": LOT, "reservation_id": reservation}));
+        for _ in 0..CHECK_INS_MAX {
+            let answer = self.api.ask(&ask).await.map_err(DemoError::Client)?;
+            if answer.text("/code") != "spot_not_available" {
+                break;
+            }
+            say("\n   … the spot was left within this minute; the gate opens in the next");
+            tokio::time::sleep(CHECK_IN_WAIT).await;
+        }
+        self.step("Check in", ask).await.map(|_| ())
+    }
+
     async fn summary(&self, reservation: &str) -> Result<(), DemoError> {
         let ask = Ask::new(Method::GET, format!("/v1/reservations/{reservation}")).by(DRIVER);
         let owed = |answer: &Answer| answer.number("/paid/amount_minor") - answer.number("/price/amount_minor");
@@ -202,8 +224,8 @@ impl Story<'_> {
             answer = expect("asking for the reservation", self.api.ask(&ask).await)?;
         }
         print("Reservation", &ask, &answer);
-        println!("\n── Summary ─────────────────────────────────────────────");
-        let line = |label: &str, value: &str| println!("{label:<12}{value}");
+        say("\n── Summary ─────────────────────────────────────────────");
+        let line = |label: &str, value: &str| say(&format!("{label:<12}{value}"));
         line("reservation", answer.text("/id"));
         line("status", answer.text("/status"));
         line("spot", answer.text("/spot_id"));
@@ -226,11 +248,14 @@ impl Story<'_> {
 
     /// Lets time pass where that is possible; elsewhere the car comes early and leaves early.
     async fn move_clock_to(&self, to: DateTime<Utc>, from: DateTime<Utc>) -> Result<(), DemoError> {
-        let Some(_) = self.clock else { return Ok(()) };
+        if self.clock.is_none() || !self.moves_clock {
+            return Ok(());
+        }
         let minutes = (to - from).num_seconds().div_euclid(60) + 1;
-        let ask = Ask::new(Method::POST, "/_local/clock").json(json!({"advance_minutes": minutes}));
+        let ask = Ask::new(Method::POST, "/_local/clock")
+            .json(json!({"advance_minutes": minutes, "step_minutes": STEP_MINUTES}));
         let moved = expect("moving the clock", self.api.ask(&ask).await)?;
-        println!("\n   … {minutes} minutes later, {}", moved.text("/now"));
+        say(&format!("\n   … {minutes} minutes later, {}", moved.text("/now")));
         Ok(())
     }
 
@@ -258,11 +283,11 @@ fn unexpected(step: &'static str, answer: &Answer) -> DemoError {
 }
 
 fn print(step: &str, ask: &Ask, answer: &Answer) {
-    println!("\n── {step}: {} {} → {}", ask.method, ask.path, answer.status.as_u16());
+    say(&format!("\n── {step}: {} {} → {}", ask.method, ask.path, answer.status.as_u16()));
     let text = serde_json::to_string_pretty(&answer.body).unwrap_or_default();
     let lines = text.lines().count();
-    text.lines().take(PRINTED_LINES_MAX).for_each(|line| println!("{line}"));
+    text.lines().take(PRINTED_LINES_MAX).for_each(say);
     if lines > PRINTED_LINES_MAX {
-        println!("… {} more lines", lines - PRINTED_LINES_MAX);
+        say(&format!("… {} more lines", lines - PRINTED_LINES_MAX));
     }
 }

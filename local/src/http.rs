@@ -109,20 +109,21 @@ async fn queues(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-/// `{"advance_minutes": 90}`: answers when the schedules of these minutes have run and what they caused is delivered.
-/// 0 only delivers what is waiting.
+/// `{"advance_minutes": 90, "step_minutes": 10}`: answers when the clock has moved, the schedules have run at each step (each
+/// minute by default) and what they caused is delivered. 0 minutes deliver what is waiting.
 async fn clock(State(app): State<Arc<App>>, request: Request) -> Response {
     let body = to_bytes(request.into_body(), BODY_BYTES_MAX).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let minutes = body.get("advance_minutes").and_then(Value::as_u64).and_then(|minutes| u32::try_from(minutes).ok());
-    let Some(minutes) = minutes.filter(|minutes| *minutes <= ADVANCE_MINUTES_MAX) else {
+    let number = |name: &str| body.get(name).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+    let Some(minutes) = number("advance_minutes").filter(|minutes| *minutes <= ADVANCE_MINUTES_MAX) else {
         let wanted = format!("send {{\"advance_minutes\": n}}, n from 0 to {ADVANCE_MINUTES_MAX}");
         return message(StatusCode::BAD_REQUEST, &wanted);
     };
+    let step_minutes = number("step_minutes").unwrap_or(1);
     // A task of its own: a client that hangs up does not leave half of the minutes undone.
     let moving = app.clone();
     let moved = tokio::spawn(async move {
-        moving.advance(minutes).await;
+        moving.advance(minutes, step_minutes).await;
         moving.settle().await;
     });
     if moved.await.is_err() {

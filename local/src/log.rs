@@ -18,6 +18,11 @@ pub fn init(level: Level) {
     }
 }
 
+/// Prints a line on standard output. A closed terminal is no reason to stop.
+pub fn say(text: &str) {
+    writeln!(std::io::stdout(), "{text}").ok();
+}
+
 struct Lines {
     level: Level,
 }
@@ -41,7 +46,6 @@ impl Subscriber for Lines {
         let mut text = Text(String::new());
         event.record(&mut text);
         let time = Utc::now().format("%H:%M:%S");
-        // A closed terminal is no reason to stop parking.
         writeln!(std::io::stderr(), "{time} {:5} {}", event.metadata().level(), text.0).ok();
     }
 

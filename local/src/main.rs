@@ -28,6 +28,9 @@ enum Command {
         /// Where the API answers: this server or a deployed stack that takes development tokens.
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         url: String,
+        /// Leaves the clock alone even where it can be moved: the car comes early and leaves at once.
+        #[arg(long)]
+        real_time: bool,
     },
 }
 
@@ -57,7 +60,7 @@ struct Serve {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Some(Command::Demo { url }) => play(&url).await,
+        Some(Command::Demo { url, real_time }) => play(&url, !real_time).await,
         None => serve(arguments.serve).await,
     };
     match outcome {
@@ -71,8 +74,8 @@ async fn main() -> ExitCode {
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-async fn play(url: &str) -> Outcome {
-    demo::play(&Api::new(url)?).await?;
+async fn play(url: &str, moves_clock: bool) -> Outcome {
+    demo::play(&Api::new(url)?, moves_clock).await?;
     Ok(())
 }
 
@@ -95,12 +98,12 @@ async fn serve(arguments: Serve) -> Outcome {
         seeded = demo::seed(&api) => { seeded?; }
         served = &mut serving => return Ok(served??),
     }
-    println!("{}", welcome(&url, app.routes.len(), app.platform.clock.now()));
+    log::say(&welcome(&url, app.routes.len(), app.platform.clock.now()));
     tokio::select! {
         signal = stop_signal() => signal?,
         served = &mut serving => return Ok(served??),
     }
-    println!("Stopping: finishing what has begun. Everything acknowledged is on disk.");
+    log::say("Stopping: finishing what has begun. Everything acknowledged is on disk.");
     stop.send(true)?;
     tokio::select! {
         served = serving => served??,

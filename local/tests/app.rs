@@ -171,7 +171,7 @@ async fn the_clock_never_goes_back_over_a_restart_unless_told() {
     let far = DateTime::from_timestamp(4_000_000_000, 0).unwrap();
     let platform = Platform::open(engine.clone(), &wiring(), Some(far), 0).unwrap();
     let functions = functions(&platform, &Notes::default());
-    App::assemble(platform, &wiring(), &functions).unwrap().advance(3).await;
+    App::assemble(platform, &wiring(), &functions).unwrap().advance(3, 1).await;
     let shown = |start| Platform::open(engine.clone(), &wiring(), start, 0).unwrap().clock.now();
     assert_eq!(shown(None), DateTime::from_timestamp(4_000_000_000 / 60 * 60 + 180, 0).unwrap());
     assert_eq!(shown(Some(start())), start());

@@ -4,8 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use parkade_identity::{DevTokens, Identity, Keys};
+use parkade_local::app::{App, Platform};
+use parkade_local::registry::{self, Foundation};
 use parkade_local::template::{self, Source, Wiring};
-use parkade_testkit::{IndexSpec, Key, TABLES, TableSpec};
+use parkade_testkit::{Faults, IndexSpec, Key, TABLES, TableSpec};
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -87,4 +90,21 @@ fn assert_same(table: &TableSpec, properties: &Value) {
     }
     assert_eq!(properties["StreamSpecification"]["StreamViewType"].as_str(), table.stream, "{name}");
     assert_eq!(properties["TimeToLiveSpecification"]["AttributeName"].as_str(), table.ttl, "{name}");
+}
+
+#[test]
+fn every_function_of_the_template_is_in_the_registry_with_the_kind_that_its_sources_need() {
+    let wiring = wiring();
+    let engine = parkade_testkit::Engine::memory().unwrap();
+    let platform = Platform::open(engine, &wiring, None, 0).unwrap();
+    let foundation = Foundation {
+        client: platform.engine.client(Faults::none()),
+        identity: Identity::new(Keys::from_master(&[7; 32]), DevTokens::On),
+        bus: platform.bus.clone(),
+        payments_url: "http://127.0.0.1:1/_stripe".to_owned(),
+    };
+    let functions = registry::functions(foundation).unwrap();
+    let named: BTreeSet<String> = functions.keys().map(|name| (*name).to_owned()).collect();
+    assert_eq!(named, folders());
+    App::assemble(platform, &wiring, &functions).unwrap();
 }
