@@ -72,6 +72,23 @@ async fn a_tie_of_plates_never_opens() {
 }
 
 #[tokio::test]
+async fn a_plates_region_tells_equal_plates_apart() {
+    let api = Api::new().await;
+    let of = |region: &str| json!({"region": region, "text": "AB 123"});
+    let mut ids = Vec::new();
+    for region in ["DE", "FR"] {
+        ids.push(api.confirmed(region, with(booking("12:00", "14:00"), "plate", of(region))).await);
+    }
+    api.at("12:00:00");
+    let enter = |region: &str| json!({"lot_id": "central", "plate": of(region)});
+    api.post("/v1/gate/check-in", GATE, "1", by_plate("AB 123")).await.refused(409, "plate_ambiguous");
+    api.post("/v1/gate/check-in", GATE, "2", enter("IT")).await.refused(409, "plate_ambiguous");
+    assert_eq!(api.post("/v1/gate/check-in", GATE, "3", enter("FR")).await.expect(200).text("id"), ids[1]);
+    assert_eq!(api.post("/v1/gate/check-in", GATE, "4", enter("DE")).await.expect(200).text("id"), ids[0]);
+    assert_eq!(api.post("/v1/gate/check-out", GATE, "5", enter("DE")).await.expect(200).body["reservation"]["id"], json!(ids[0]));
+}
+
+#[tokio::test]
 async fn one_reservation_after_another_of_the_same_plate_is_no_tie() {
     let api = Api::new().await;
     let first = api.confirmed("k1", plated("12:00", "13:00", "AB 1")).await;

@@ -13,7 +13,7 @@ use parkade_domain::time::Minute;
 use parkade_domain::vehicle::Vehicle;
 use parkade_identity::fingerprint;
 use parkade_runtime::Deps;
-use parkade_runtime::lanes::{Lane, only_one};
+use parkade_runtime::lanes::Lane;
 use parkade_runtime::problems::command_problem;
 use parkade_runtime::stays::{lot, stay_view};
 use parkade_store::{Done, WalkIn};
@@ -59,19 +59,19 @@ async fn right(lane: &Lane<'_>, plate: &PlateInput) -> Result<Option<Reservation
     let stays = lane.stays_of(plate).await?;
     let waiting = |stay: &&Reservation| matches!(stay.status, Status::Held | Status::Confirmed | Status::CheckedIn);
     // Latest first, so the last is the next to begin.
-    Ok(usable(lane, &stays).await?.or(stays.iter().rfind(waiting).map(|stay| stay.id)))
+    Ok(usable(lane, plate, &stays).await?.or(stays.iter().rfind(waiting).map(|stay| stay.id)))
 }
 
 /// The reservation of a vehicle that asks for a drive-up's place although it has one.
 async fn entitled(lane: &Lane<'_>, plate: Option<&PlateInput>) -> Result<Option<ReservationId>, Problem> {
     match plate {
-        Some(plate) => usable(lane, &lane.stays_of(plate).await?).await,
+        Some(plate) => usable(lane, plate, &lane.stays_of(plate).await?).await,
         None => Ok(None),
     }
 }
 
 /// The stay that this command used before, or the one that may be used now: one that has begun before one that comes early (T3).
-async fn usable(lane: &Lane<'_>, stays: &[Reservation]) -> Result<Option<ReservationId>, Problem> {
+async fn usable(lane: &Lane<'_>, plate: &PlateInput, stays: &[Reservation]) -> Result<Option<ReservationId>, Problem> {
     if let Some(id) = lane.answered(stays, OPERATION) {
         return Ok(Some(id));
     }
@@ -81,8 +81,8 @@ async fn usable(lane: &Lane<'_>, stays: &[Reservation]) -> Result<Option<Reserva
         let open = stay.claims.first().is_some_and(|claim| claim.start() <= minute && now < claim.end());
         stay.status == Status::Confirmed && open
     };
-    let begun = only_one(stays.iter().filter(|stay| opens_before(stay, now)))?;
-    let early = || only_one(stays.iter().filter(|stay| opens_before(stay, now.plus(early_minutes))));
+    let begun = lane.only_one(plate, stays.iter().filter(|stay| opens_before(stay, now)))?;
+    let early = || lane.only_one(plate, stays.iter().filter(|stay| opens_before(stay, now.plus(early_minutes))));
     begun.map_or_else(early, |id| Ok(Some(id)))
 }
 

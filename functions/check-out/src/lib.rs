@@ -12,7 +12,7 @@ use parkade_domain::ids::ReservationId;
 use parkade_domain::payment::{Payment, PaymentKind};
 use parkade_domain::reservation::{Mark, Status};
 use parkade_runtime::Deps;
-use parkade_runtime::lanes::{Lane, only_one};
+use parkade_runtime::lanes::Lane;
 use parkade_runtime::problems::command_problem;
 use parkade_runtime::stays::Terms;
 
@@ -47,7 +47,7 @@ async fn check_out(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) 
 async fn inside(lane: &Lane<'_>, plate: &PlateInput) -> Result<ReservationId, Problem> {
     let stays = lane.stays_of(plate).await?;
     let inside = stays.iter().filter(|stay| stay.status == Status::CheckedIn);
-    let known = lane.answered(&stays, OPERATION).or(only_one(inside)?);
+    let known = lane.answered(&stays, OPERATION).or(lane.only_one(plate, inside)?);
     known.ok_or_else(|| Problem::new(Code::ReservationNotFound))
 }
 

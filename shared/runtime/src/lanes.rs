@@ -85,15 +85,31 @@ impl<'a> Lane<'a> {
         let known = |stay: &&Reservation| stay.seen(self.mark(stay.id, operation)) != Seen::New;
         stays.iter().find(known).map(|stay| stay.id)
     }
-}
 
-/// The stay, if there is one.
-///
-/// # Errors
-/// `plate_ambiguous` if there are several: a tie never opens (G6).
-pub fn only_one<'s>(mut stays: impl Iterator<Item = &'s Reservation>) -> Result<Option<ReservationId>, Problem> {
-    match (stays.next(), stays.next()) {
-        (Some(_), Some(_)) => Err(Problem::new(Code::PlateAmbiguous)),
-        (stay, _) => Ok(stay.map(|stay| stay.id)),
+    /// The one stay of a plate among `stays`, if there is any. Several are told apart by the plate's region, if it was read (G6).
+    ///
+    /// # Errors
+    /// `plate_ambiguous` if several are left: a tie never opens.
+    pub fn only_one<'s>(
+        &self,
+        plate: &PlateInput,
+        stays: impl Iterator<Item = &'s Reservation>,
+    ) -> Result<Option<ReservationId>, Problem> {
+        let stays: Vec<&Reservation> = stays.collect();
+        if let [] | [_] = stays.as_slice() {
+            return Ok(stays.first().map(|stay| stay.id));
+        }
+        let mut exact = stays.iter().filter(|stay| plate.plate.region().is_some_and(|region| self.is_of(region, stay)));
+        match (exact.next(), exact.next()) {
+            (Some(stay), None) => Ok(Some(stay.id)),
+            _ => Err(Problem::new(Code::PlateAmbiguous)),
+        }
+    }
+
+    /// Whether the stay's plate was issued in `region`; not if that is unknown.
+    fn is_of(&self, region: &str, stay: &Reservation) -> bool {
+        let Some(plate) = &stay.plate else { return false };
+        let text = self.deps.identity.keys().decrypt_plate(&stay.lot, stay.id, &plate.sealed);
+        text.is_ok_and(|text| text.split_once(' ').is_some_and(|(known, _)| known == region))
     }
 }
