@@ -20,6 +20,8 @@ const ATTEMPT: u32 = 1;
 const NO_METHOD: &str = "pm_parkade_was_this_key_used";
 /// What the driver is told when the provider only names a status.
 const NOT_TAKEN: &str = "card_declined";
+/// What the driver is told when the provider does not take the request as such.
+const NOT_ACCEPTED: &str = "payment_method_not_accepted";
 const AUTHENTICATION_REQUIRED: &str = "authentication_required";
 /// The issuers' reasons that a driver can do something about. All others (lost, stolen, suspected fraud, …) are not for the driver's eyes.
 const TOLD: [&str; 8] = [
@@ -76,6 +78,12 @@ async fn ask(deps: &Deps, payment: &Payment) -> Result<Answer, Failure> {
         Ok(charge) => charge,
         Err(PaymentError::Declined { code, decline_code }) => {
             return Ok(Answer::Refused(decline_code.filter(|reason| TOLD.contains(&reason.as_str())).unwrap_or(code)));
+        }
+        // Judged by its content and not taken: an unknown means of payment, an amount below the provider's least. Asking again, or
+        // leaving the payment open, would only keep the driver from paying in another way.
+        Err(PaymentError::Refused { code, .. }) => {
+            warn!(payment.id = %payment.id, "the provider refused {}: {code:?}", payment.id);
+            return Ok(Answer::Refused(NOT_ACCEPTED.to_owned()));
         }
         Err(error) => return Err(error.into()),
     };

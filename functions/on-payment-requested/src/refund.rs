@@ -31,10 +31,11 @@ pub(crate) async fn carry_out(
     let declined = |code: &str| ChargeOutcome::Declined { code: code.to_owned() };
     let outcome = match deps.stripe.refund(&request).await {
         Ok(answer) => match answer.status {
-            RefundStatus::Succeeded => ChargeOutcome::Succeeded { provider_reference: answer.id.to_string() },
+            // A pending refund is with the driver's bank: the provider has taken it, and asking again gives the same answer for ever.
+            RefundStatus::Succeeded | RefundStatus::Pending => {
+                ChargeOutcome::Succeeded { provider_reference: answer.id.to_string() }
+            }
             RefundStatus::Failed | RefundStatus::Canceled => declined(NOT_RETURNED),
-            // Cards answer at once. What is not final is not recorded as if it were.
-            RefundStatus::Pending => return Err(Failure::NotFinal),
         },
         Err(PaymentError::Declined { code, .. }) => declined(&code),
         Err(error) => return Err(error.into()),

@@ -14,7 +14,6 @@ pub async fn handle<B: Bus + Sync>(bus: &B, now: DateTime<Utc>, batch: StreamEve
     let mut told: Vec<Event> = Vec::new();
     // For each event, the record it is of.
     let mut of: Vec<String> = Vec::new();
-    let mut unreadable = None;
     for record in batch.records {
         let number = record.change.sequence_number.clone().unwrap_or_default();
         match read(record, now) {
@@ -23,10 +22,9 @@ pub async fn handle<B: Bus + Sync>(bus: &B, now: DateTime<Utc>, batch: StreamEve
                 told.extend(events);
             }
             Err(corrupt) => {
+                // It will never become readable, and waiting for it would hold up, and in the end lose, every event behind it. The
+                // alarm on error lines calls a person; the item itself is still in the table.
                 error!(record = number, "stream record {number} cannot be published: {}", chain(&corrupt));
-                unreadable = Some(number);
-                // What comes after it waits, as the stream will deliver it again anyway.
-                break;
             }
         }
     }
@@ -40,7 +38,7 @@ pub async fn handle<B: Bus + Sync>(bus: &B, now: DateTime<Utc>, batch: StreamEve
         error!(event.id = event.id, record = number, "event {} was not published: {why}", event.id);
         number
     });
-    stream_answer(failed.or(unreadable))
+    stream_answer(failed)
 }
 
 /// The events of one record.

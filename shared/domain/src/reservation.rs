@@ -269,6 +269,9 @@ pub struct Reservation {
     pub currency: Currency,
     /// What is owed now, in minor units.
     pub price_minor: i64,
+    /// What stays owed whatever follows, in minor units: what cancelling would have kept when the booking was last changed. So a change
+    /// is no way around the cancellation ladder.
+    pub kept_minor: i64,
     /// What was charged successfully, in minor units.
     pub paid_minor: i64,
     /// What was refunded or is being refunded, in minor units; never more than paid (M5).

@@ -44,6 +44,11 @@ pub fn refusal_problem(refusal: Refusal) -> Problem {
         Refusal::TooEarly { opens_at } => Problem::new(Code::TooEarly).member("opens_at", opens_at.to_string()),
         Refusal::Window(refusal) => refused_window(refusal),
         Refusal::Series => Problem::new(Code::SeriesUnchangeable),
+        Refusal::TooManyDays => Problem::at(
+            Code::InvalidFields,
+            "",
+            "the booking touches more days than one reservation can; book fewer occurrences",
+        ),
         Refusal::OccurrencesOverlap => {
             let mut errors = FieldErrors::new();
             errors.push("/recurrence", FieldCode::NotAllowed, refusal.to_string());

@@ -99,16 +99,21 @@ impl Store {
         let blocks = self.blocks(lot, spot).await?;
         let mut released = 0;
         for (id, window) in blocks.into_iter().filter(|(_, window)| window.end().epoch_s() > now_s) {
-            for _ in 0..ROUNDS_MAX {
-                let edit = ClaimEdit { spot, id, old: vec![window], new: Vec::new(), lease_s: 0 };
-                let view = self.spot_view(&facts, &edit).await?;
-                if matches!(self.write_block(&facts, &view, &edit, None, now_s).await?, Commit::Written) {
-                    released += 1;
-                    break;
-                }
-            }
+            let edit = ClaimEdit { spot, id, old: vec![window], new: Vec::new(), lease_s: 0 };
+            self.release_block(&facts, &edit, now_s).await?;
+            released += 1;
         }
         Ok(released)
+    }
+
+    async fn release_block(&self, facts: &LotFacts, edit: &ClaimEdit, now_s: i64) -> Result<(), CommandError> {
+        for _ in 0..ROUNDS_MAX {
+            let view = self.spot_view(facts, edit).await?;
+            if matches!(self.write_block(facts, &view, edit, None, now_s).await?, Commit::Written) {
+                return Ok(());
+            }
+        }
+        Err(contended())
     }
 
     async fn displace(&self, id: ReservationId, request: &OutOfService) -> Result<Relocated, CommandError> {

@@ -297,6 +297,65 @@ fn neighbouring_occurrences_share_no_minute_with_a_turnover_buffer() {
     assert_eq!(held.reservation.claims, claims);
 }
 
+#[test]
+fn moving_a_booking_is_no_way_around_the_cancellation_ladder() {
+    let world = World::new();
+    let d = world.confirmed();
+    let at = minute(11, 30).epoch_s();
+    let next_week = window(minute(7 * 24 + 12, 0), minute(7 * 24 + 13, 0));
+    let moved = apply(&d, decide::modify(&d, world.rules(), at, mark(1), next_week, SpotIndex(0)).unwrap());
+    assert_eq!(
+        (moved.reservation.price_minor, refunds(&moved).len()),
+        (800, 0),
+        "a shorter stay refunds nothing so late"
+    );
+    let gone = decide::cancel(&moved, world.rules(), at, mark(2), Reason::DriverCancelled).unwrap();
+    assert!(refunds(&apply(&moved, gone)).is_empty());
+}
+
+#[test]
+fn shortening_a_stay_from_inside_refunds_what_leaving_then_would() {
+    let mut world = World::new();
+    world.lot.policy.early_exit = EarlyExit::None;
+    let d = world.confirmed();
+    let inside = apply(&d, decide::check_in(&d, world.rules(), minute(12, 0).epoch_s(), mark(1)).unwrap());
+    let shorter = window(minute(12, 0), minute(13, 0));
+    let at = minute(12, 30).epoch_s();
+    let cut = apply(&inside, decide::modify(&inside, world.rules(), at, mark(2), shorter, SpotIndex(0)).unwrap());
+    let left = decide::check_out(&cut, world.rules(), minute(13, 0).epoch_s(), mark(3)).unwrap();
+    assert!(refunds(&apply(&cut, left)).is_empty());
+}
+
+#[test]
+fn who_was_told_that_there_is_no_spot_owes_nothing() {
+    let world = World::new();
+    let d = world.confirmed();
+    let told = apply(&d, decide::relocate(&d, mark(1), None).unwrap());
+    let missed = decide::no_show(&told, world.rules(), minute(12, 30).epoch_s(), mark(2), false).unwrap();
+    assert_eq!(refunds(&apply(&told, missed)), vec![800]);
+    let at = minute(11, 59).epoch_s();
+    let cancelled = decide::cancel(&told, world.rules(), at, mark(2), Reason::DriverCancelled).unwrap();
+    assert_eq!(refunds(&apply(&told, cancelled)), vec![800]);
+}
+
+#[test]
+fn a_series_that_one_transaction_could_not_move_is_refused() {
+    let world = World::new();
+    let day = |n: i64| window(minute(24 * n + 9, 0), minute(24 * n + 17, 0));
+    let new = |days: i64| NewReservation {
+        id: ReservationId::new(Claimant::Reservation, 42),
+        lot: world.lot.id.clone(),
+        user: UserId::new("alice").unwrap(),
+        vehicle: Vehicle { class: VehicleClass::Standard, ev: false, accessible_permit: false },
+        plate: None,
+        windows: (0..days).map(day).collect(),
+        fingerprint: [0; 16],
+    };
+    let most = i64::try_from(decide::PAGES_MAX).unwrap();
+    assert!(decide::hold(world.rules(), &new(most), SpotIndex(0), 0).is_ok());
+    assert_eq!(decide::hold(world.rules(), &new(most + 1), SpotIndex(0), 0), Err(Refusal::TooManyDays));
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Pay,
