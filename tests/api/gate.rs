@@ -85,7 +85,10 @@ async fn a_plates_region_tells_equal_plates_apart() {
     api.post("/v1/gate/check-in", GATE, "2", enter("IT")).await.refused(409, "plate_ambiguous");
     assert_eq!(api.post("/v1/gate/check-in", GATE, "3", enter("FR")).await.expect(200).text("id"), ids[1]);
     assert_eq!(api.post("/v1/gate/check-in", GATE, "4", enter("DE")).await.expect(200).text("id"), ids[0]);
-    assert_eq!(api.post("/v1/gate/check-out", GATE, "5", enter("DE")).await.expect(200).body["reservation"]["id"], json!(ids[0]));
+    assert_eq!(
+        api.post("/v1/gate/check-out", GATE, "5", enter("DE")).await.expect(200).body["reservation"]["id"],
+        json!(ids[0])
+    );
 }
 
 #[tokio::test]

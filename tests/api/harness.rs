@@ -153,6 +153,7 @@ impl Call<'_> {
         let body = serde_json::from_slice(&body).expect("every answer is JSON");
         let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
         assert_eq!(reply.header("cache-control"), "no-store");
+        assert_lines_add_up(&reply.body);
         reply
     }
 }
@@ -249,6 +250,18 @@ impl Api {
         };
         self.deps.store.settle(id, &outcome, self.now().timestamp()).await.unwrap();
     }
+}
+
+/// Wherever a price is explained, its lines are its total (P18).
+fn assert_lines_add_up(value: &Value) {
+    let sum = |lines: &Value| lines.as_array().unwrap().iter().map(|line| line["amount_minor"].as_i64().unwrap()).sum();
+    for (lines, total) in [("lines", "total"), ("price_lines", "price")] {
+        if let Some(lines) = value.get(lines) {
+            assert_eq!(Some(sum(lines)), value[total]["amount_minor"].as_i64(), "{value}");
+        }
+    }
+    value.as_object().into_iter().flat_map(|fields| fields.values()).for_each(assert_lines_add_up);
+    value.as_array().into_iter().flatten().for_each(assert_lines_add_up);
 }
 
 /// The lot of most tests: 50 cents per quarter of an hour.

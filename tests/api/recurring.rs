@@ -30,6 +30,7 @@ async fn a_series_is_one_reservation_on_one_spot_with_every_occurrence() {
     assert_eq!(made.body["occurrences"][0]["start_time"], "2026-11-23T08:00:00Z");
     let again = api.post("/v1/reservations", ALICE, "k", body).await.expect(201);
     assert_eq!(again.body, made.body);
+    assert_eq!(made.body["price_lines"].as_array().unwrap().len(), 10, "a line for each (P18)");
     let path = format!("/v1/reservations/{}", made.text("id"));
     api.call("PATCH", &path, ALICE).json(json!({"spot_id": "A2"})).await.refused(409, "series_unchangeable");
     assert_eq!(api.call("DELETE", &path, ALICE).send().await.expect(200).text("status"), "cancelled");
