@@ -134,10 +134,12 @@ async fn give_back(deps: &Deps, payment: &Payment, charge: &Charge) -> Result<()
         payment: payment.id.to_string(),
     };
     match deps.stripe.refund(&request).await?.status {
-        RefundStatus::Succeeded => {
+        RefundStatus::Succeeded | RefundStatus::Pending => {
             warn!(payment.id = %payment.id, "gave back {}, which was charged while it became void", payment.id);
             Ok(())
         }
-        RefundStatus::Pending | RefundStatus::Failed | RefundStatus::Canceled => Err(Failure::NotFinal),
+        RefundStatus::Failed | RefundStatus::Canceled => {
+            Err(Failure::Inconsistent("a charge that is void cannot be given back"))
+        }
     }
 }

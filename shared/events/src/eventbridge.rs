@@ -44,7 +44,7 @@ impl EventBridge {
 
     /// At most [`EVENTS_PER_CALL_MAX`] events.
     async fn put_some(&self, events: &[Event]) -> Vec<Result<(), NotTaken>> {
-        let mut outcomes = vec![Err(NotTaken { cause: "it was not offered".to_owned() }); events.len()];
+        let mut outcomes = vec![Err(not_offered()); events.len()];
         for tried in 0..TRIES_MAX {
             if tried > 0 {
                 tokio::time::sleep(WAIT * 2_u32.pow(tried - 1)).await;
@@ -76,9 +76,18 @@ impl Bus for EventBridge {
         let mut outcomes = Vec::with_capacity(events.len());
         for some in events.chunks(EVENTS_PER_CALL_MAX) {
             outcomes.extend(self.put_some(some).await);
+            // The stream delivers everything after the first failure again, so while the bus is in trouble it is left in peace.
+            if outcomes.iter().any(Result::is_err) {
+                break;
+            }
         }
+        outcomes.resize(events.len(), Err(not_offered()));
         outcomes
     }
+}
+
+fn not_offered() -> NotTaken {
+    NotTaken { cause: "it was not offered, because an earlier one was not taken".to_owned() }
 }
 
 /// An entry is taken if it has an event id; an answer without the entry says nothing about it.

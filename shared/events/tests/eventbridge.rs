@@ -17,11 +17,13 @@ use chrono::DateTime;
 use parkade_events::{Bus, EVENTS_PER_CALL_MAX, Event, EventBridge, EventName, NotTaken};
 use serde_json::{Value, json};
 
+type Refuses = dyn Fn(usize, &str) -> bool + Send + Sync;
+
 /// EventBridge as far as these tests need it: notes each call's entries and refuses those that `refuses` picks (by call and event id).
 #[derive(Clone)]
 struct Bridge {
     calls: Arc<Mutex<Vec<Vec<Value>>>>,
-    refuses: Arc<dyn Fn(usize, &str) -> bool + Send + Sync>,
+    refuses: Arc<Refuses>,
     answers: fn(Vec<Value>) -> (u16, Value),
 }
 
@@ -134,13 +136,13 @@ async fn only_the_entries_that_failed_are_offered_again() {
 }
 
 #[tokio::test]
-async fn an_entry_that_always_fails_is_reported_and_the_others_are_taken() {
+async fn an_entry_that_always_fails_is_reported_and_later_calls_are_not_made() {
     let bridge = bridge(|_, id| id == "e2");
     let events: Vec<Event> = (0..12).map(event).collect();
     let outcomes = bus(&bridge).put(&events).await;
-    assert_eq!(refused(&outcomes), [2]);
+    assert_eq!(refused(&outcomes), [2, 10, 11]);
     assert_eq!(outcomes[2].clone().unwrap_err().cause, "ThrottlingException: slow down");
-    assert_eq!(sizes(&bridge), [10, 1, 1, 2]);
+    assert_eq!(sizes(&bridge), [10, 1, 1]);
 }
 
 #[tokio::test]
