@@ -221,6 +221,7 @@ mod tests {
             tariff: TariffVersion(2),
             currency: Currency::from_code("EUR").unwrap(),
             price_minor: 400,
+            kept_minor: 0,
             paid_minor: 0,
             refunded_minor: 0,
             created_at_s: 1_794_000_000,
