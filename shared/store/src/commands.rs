@@ -2,7 +2,7 @@
 
 use parkade_domain::decide::{self, Change, Dossier, NewReservation, Refusal, Rules};
 use parkade_domain::ids::SpotIndex;
-use parkade_domain::reservation::Reason;
+use parkade_domain::reservation::{Reason, Status};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::fits;
 
@@ -153,10 +153,16 @@ impl Store {
             Commit::Moved => return Ok(None),
             Commit::Taken(by) => by,
         };
-        let Ok(next) = self.dossier(blocker, &Access::System).await else {
+        let next = match self.dossier(blocker, &Access::System).await {
             // An out-of-service interval: the vehicle is where it is, and the claim cannot follow it.
-            return Err(CommandError::SpotTaken);
+            Err(CommandError::NotFound) => return Err(CommandError::SpotTaken),
+            other => other?,
         };
+        match next.reservation.status {
+            Status::Held | Status::Confirmed => {}
+            Status::CheckedIn | Status::Completed => return Err(CommandError::SpotTaken),
+            Status::Cancelled | Status::Expired | Status::NoShow => return Ok(None),
+        }
         let cause = Order::system(blocker, Cause::Relocation, change_time(&change), order.now_s);
         let Some(spot) = self.other_spot(&next, &context, order.now_s).await? else {
             if !next.reservation.spot_blocked {

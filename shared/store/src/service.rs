@@ -44,7 +44,7 @@ pub enum Relocated {
     },
     /// There was no other spot: it was cancelled and refunded in full.
     Refunded,
-    /// Its vehicle is inside: the interval cannot begin before it leaves.
+    /// Its vehicle is inside or has just left: the interval cannot begin before its claim ends.
     Inside,
 }
 
@@ -72,7 +72,7 @@ impl Store {
             let view = self.spot_view(&facts, &edit).await?;
             for blocker in blockers(&facts, &view, &edit, request.now_s)? {
                 let result = self.displace(blocker, request).await?;
-                displaced.push(Displaced { id: blocker, result });
+                displaced.extend(result.map(|result| Displaced { id: blocker, result }));
             }
             if displaced.iter().any(|d| d.result == Relocated::Inside) {
                 return Err(CommandError::SpotTaken);
@@ -116,21 +116,25 @@ impl Store {
         Err(contended())
     }
 
-    async fn displace(&self, id: ReservationId, request: &OutOfService) -> Result<Relocated, CommandError> {
+    /// `None` if the reservation has ended meanwhile and is not in the way any more.
+    async fn displace(&self, id: ReservationId, request: &OutOfService) -> Result<Option<Relocated>, CommandError> {
         let order = Order::system(id, Cause::Relocation, i64::try_from(request.key >> 8).unwrap_or(0), request.now_s);
         for _ in 0..ROUNDS_MAX {
             let before = self.dossier(id, &Access::System).await?;
-            if before.reservation.status == Status::CheckedIn {
-                return Ok(Relocated::Inside);
+            match before.reservation.status {
+                Status::Held | Status::Confirmed => {}
+                // What has just left keeps its last minute and the buffer.
+                Status::CheckedIn | Status::Completed => return Ok(Some(Relocated::Inside)),
+                Status::Cancelled | Status::Expired | Status::NoShow => return Ok(None),
             }
             let context = self.context(&before).await?;
             let Some(to) = self.other_spot(&before, &context, request.now_s).await? else {
                 self.refund_displaced(&order).await?;
-                return Ok(Relocated::Refunded);
+                return Ok(Some(Relocated::Refunded));
             };
             let change = decide::relocate(&before, order.mark, Some(to))?;
             if let Commit::Written = self.commit(&context.facts, &[(&before, &change)], request.now_s).await? {
-                return Ok(Relocated::Moved { to });
+                return Ok(Some(Relocated::Moved { to }));
             }
         }
         Err(contended())
