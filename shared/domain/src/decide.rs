@@ -133,12 +133,10 @@ pub fn claims_for(lot: &Lot, windows: &[Window]) -> Vec<Window> {
 /// # Errors
 /// [`Refusal::Tariff`].
 pub fn price(rules: Rules<'_>, vehicle: Vehicle, windows: &[Window]) -> Result<Price, Refusal> {
-    let one = |window: &Window| {
-        rules.tariff.price(&PriceRequest { zone: &rules.lot.zone, class: vehicle.class, window: *window })
-    };
+    let one = |window: &Window| rules.tariff.price(&PriceRequest::booking(&rules.lot.zone, vehicle.class, *window));
     let mut prices = windows.iter().map(one);
     let first = prices.next().unwrap_or(Err(TariffError::Overflow)).map_err(Refusal::Tariff)?;
-    prices.try_fold(first, |sum, next| sum.with_lines(next?.lines().to_vec())).map_err(Refusal::Tariff)
+    prices.try_fold(first, |sum, next| sum.plus(next?)).map_err(Refusal::Tariff)
 }
 
 /// A hold on `spot`, or with a walk-in's id a session that starts now.

@@ -181,7 +181,7 @@ pub fn modification(before: &Price, owed: Price) -> Result<Settlement, TariffErr
 }
 
 fn price_of(stay: &Stay<'_>, window: Window) -> Result<Price, TariffError> {
-    stay.tariff.price(&PriceRequest { zone: stay.zone, class: stay.class, window })
+    stay.tariff.price(&PriceRequest::booking(stay.zone, stay.class, window))
 }
 
 /// The agreed price in proportion to the minutes used; nothing if the car left before the start.

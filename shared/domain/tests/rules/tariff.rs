@@ -130,18 +130,7 @@ fn lines_explain_the_price() {
 
 #[test]
 fn a_rule_is_serialised_as_its_name_says() {
-    for rule in [
-        Rule::UnitRate,
-        Rule::DailyCap,
-        Rule::AgreedPrice,
-        Rule::OverstayRate,
-        Rule::OverstayFee,
-        Rule::OverstayTariff,
-        Rule::EarlyExitProrated,
-        Rule::EarlyExitFee,
-        Rule::CancellationKept,
-        Rule::NoShowFee,
-    ] {
+    for rule in Rule::ALL.iter().copied() {
         assert_eq!(serde_json::to_value(rule).unwrap(), rule.as_str());
         assert_eq!(rule.label_key(), format!("price.{}", rule.as_str()));
     }
@@ -152,7 +141,7 @@ fn a_class_without_a_rate_and_an_endless_stay_are_refused() {
     let (tariff, utc) = (tariff("EUR", 60, 100, None), zone("UTC"));
     let at = |days: i64, class| {
         let window = Window::new(Minute(0), Minute(days * 1_440)).unwrap();
-        tariff.price(&PriceRequest { zone: &utc, class, window })
+        tariff.price(&PriceRequest::booking(&utc, class, window))
     };
     assert_eq!(at(1, VehicleClass::Large), Err(TariffError::NoRate { class: VehicleClass::Large }));
     assert!(at(PRICED_DAYS_MAX, VehicleClass::Standard).is_ok());
@@ -197,10 +186,11 @@ fn a_tariff_is_read_strictly() {
         r#"{"currency": "EUR", "unit_minutes": 15, "rates": {"standard": 50}, "cap_period": "weekly"}"#,
         r#"{"currency": "EUR", "unit_minutes": 15, "rates": {"standard": 50}, "overstay": {"per_started_unit": {"unit_minutes": 60, "rate_minor": 1, "x": 1}}}"#,
         r#"{"currency": "eur", "unit_minutes": 15, "rates": {"standard": 50}}"#,
-        r#"{"currency": "EUR", "rates": {"standard": 50}}"#,
     ] {
         assert!(serde_json::from_str::<Tariff>(text).is_err(), "{text}");
     }
+    let without_unit: Tariff = serde_json::from_str(r#"{"currency": "EUR", "rates": {"standard": 50}}"#).unwrap();
+    assert_eq!(without_unit.validate()[0].pointer, "/unit_minutes");
 }
 
 #[test]
