@@ -1,4 +1,6 @@
 //! Whether windows cover the week without gap or overlap, looked at minute by minute.
+//!
+//! A window may spill over midnight, and what spilled depends on the day before, which may have been a holiday.
 
 use super::check::Findings;
 use super::language::{DayWindow, Table};
@@ -8,51 +10,71 @@ const DAY: usize = 1_440;
 /// A week, and a holiday.
 const MINUTES: usize = 8 * DAY;
 
-/// Which minutes of the week, and of a holiday, a window holds.
-fn minutes(window: DayWindow) -> Vec<bool> {
-    let mut held = vec![false; MINUTES];
-    let (from, to) = (usize::from(window.from.minutes()), usize::from(window.to.minutes()));
-    for (position, day) in Day::ALL.into_iter().enumerate() {
-        if !window.days.contains(day) {
-            continue;
+/// The minutes that a window holds on the days it begins on, and on the day after each.
+struct Held {
+    own: Vec<bool>,
+    /// Indexed by the day that the window began on.
+    spilled: Vec<bool>,
+}
+
+impl Held {
+    fn new(window: DayWindow) -> Self {
+        let mut held = Self { own: vec![false; MINUTES], spilled: vec![false; MINUTES] };
+        let (from, to) = (usize::from(window.from.minutes()), usize::from(window.to.minutes()));
+        let overnight = to <= from;
+        for (position, _) in Day::ALL.into_iter().enumerate().filter(|(_, day)| window.days.contains(*day)) {
+            let start = position * DAY;
+            fill(&mut held.own, start + from, start + if overnight { DAY } else { to });
+            fill(&mut held.spilled, start, start + if overnight { to } else { 0 });
         }
-        // After Sunday comes Monday; after a holiday, for this purpose, another.
-        let next = if day == Day::Holiday { position } else { (position + 1) % 7 };
-        let parts = if to > from {
-            [(position * DAY + from, position * DAY + to), (0, 0)]
-        } else {
-            [(position * DAY + from, (position + 1) * DAY), (next * DAY, next * DAY + to)]
-        };
-        for (start, end) in parts {
-            held.iter_mut().take(end).skip(start).for_each(|minute| *minute = true);
-        }
+        held
     }
-    held
+
+    /// Whether it holds a minute of `day` (0 to 7) if `before` was the day before.
+    fn holds(&self, day: usize, before: usize, minute: usize) -> bool {
+        self.own.get(day * DAY + minute) == Some(&true) || self.spilled.get(before * DAY + minute) == Some(&true)
+    }
+
+    /// The minutes of a week without holidays, and of a holiday after another.
+    fn usual(&self) -> impl Iterator<Item = bool> {
+        (0..MINUTES).map(|minute| self.holds(minute / DAY, day_before(minute / DAY), minute % DAY))
+    }
+}
+
+fn fill(minutes: &mut [bool], start: usize, end: usize) {
+    minutes.iter_mut().take(end).skip(start).for_each(|minute| *minute = true);
+}
+
+const HOLIDAY: usize = 7;
+
+const fn day_before(day: usize) -> usize {
+    if day == HOLIDAY { HOLIDAY } else { (day + 6) % 7 }
 }
 
 /// `tue 19:00`.
-fn at(minute: usize) -> String {
+fn at(day: usize, minute: usize) -> String {
     const NAMES: [&str; 8] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"];
-    let name = NAMES.get(minute / DAY).copied().unwrap_or_default();
-    format!("{name} {:02}:{:02}", minute % DAY / 60, minute % 60)
+    let name = NAMES.get(day).copied().unwrap_or_default();
+    format!("{name} {:02}:{:02}", minute / 60, minute % 60)
 }
 
 pub(super) fn check(found: &mut Findings, pointer: &str, table: &Table) {
-    let held: Vec<_> = table.windows.iter().map(|rate| minutes(rate.at)).collect();
-    for (position, (rate, mine)) in table.windows.iter().zip(&held).enumerate() {
+    let held: Vec<_> = table.windows.iter().map(|rate| Held::new(rate.at)).collect();
+    let usual: Vec<Vec<bool>> = held.iter().map(|held| held.usual().collect()).collect();
+    for (position, (rate, mine)) in table.windows.iter().zip(&usual).enumerate() {
         let place = format!("{pointer}/windows/{position}");
         if rate.at.days.is_empty() {
             found.add(format!("{place}/at/days"), "empty", "list at least one day, or leave days out");
             continue;
         }
         let mut shadowed = vec![false; MINUTES];
-        for (other_position, (other, theirs)) in table.windows.iter().zip(&held).enumerate() {
+        for (other_position, (other, theirs)) in table.windows.iter().zip(&usual).enumerate() {
             let both = mine.iter().zip(theirs).position(|(mine, theirs)| *mine && *theirs);
             if let Some(minute) = both.filter(|_| other_position < position && other.priority == rate.priority) {
                 let detail = format!(
                     "overlaps with window {} on {}: change the times, or give one of them a higher priority",
                     other.id,
-                    at(minute)
+                    at(minute / DAY, minute % DAY)
                 );
                 found.add(format!("{place}/at"), "overlap", &detail);
             }
@@ -64,15 +86,27 @@ pub(super) fn check(found: &mut Findings, pointer: &str, table: &Table) {
             found.add(&place, "unreachable", "windows of higher priority hold all its time: lower theirs or drop it");
         }
     }
-    if held.is_empty() {
-        return;
+    if !held.is_empty() {
+        check_gaps(found, pointer, table, &held);
     }
-    let listed = |day| table.windows.iter().any(|rate| !rate.at.days.is_every() && rate.at.days.contains(day));
-    let possible = if listed(Day::Holiday) { MINUTES } else { 7 * DAY };
-    let uncovered = (0..possible).find(|minute| held.iter().all(|held| held.get(*minute) != Some(&true)));
+}
+
+fn check_gaps(found: &mut Findings, pointer: &str, table: &Table, held: &[Held]) {
+    let heeds_holidays = super::engine::Rates::from(table).heeds_holidays();
+    let days = if heeds_holidays { 0..8 } else { 0..7 };
+    let uncovered = days.clone().find_map(|day| {
+        let possible =
+            |before: &usize| *before == day_before(day) || (heeds_holidays && (*before == HOLIDAY || day == HOLIDAY));
+        days.clone().filter(possible).find_map(|before| {
+            let priced = |minute: usize| held.iter().any(|held| held.holds(day, before, minute));
+            (0..DAY).find(|minute| !priced(*minute)).map(|minute| (day, before, minute))
+        })
+    });
     match uncovered {
-        Some(minute) if table.base.is_empty() => {
-            let detail = format!("{} has no price: add a base charge, or a window for that time", at(minute));
+        Some((day, before, minute)) if table.base.is_empty() => {
+            let after_holiday = before == HOLIDAY && before != day_before(day);
+            let when = if after_holiday { " after a holiday" } else { "" };
+            let detail = format!("{}{when} has no price: add a base charge, or a window for it", at(day, minute));
             found.add(format!("{pointer}/windows"), "gap", &detail);
         }
         None if !table.base.is_empty() => {

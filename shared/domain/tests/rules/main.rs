@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod given;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod money;
 #[cfg(test)]
 mod plate;
@@ -15,6 +17,10 @@ mod settlement;
 #[cfg(test)]
 mod tariff;
 #[cfg(test)]
+mod tariff_properties;
+#[cfg(test)]
 mod vehicle;
 #[cfg(test)]
 mod zone;
+#[cfg(test)]
+mod zone_transitions;
