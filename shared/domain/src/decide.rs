@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::ids::{LotId, PAYMENTS_PER_RESERVATION_MAX, PaymentId, ReservationId, SpotIndex, UserId};
 use crate::lot::Lot;
 use crate::payment::{Payment, PaymentKind, PaymentStatus, Purpose, refundable};
-use crate::policy::WindowRefusal;
+use crate::policy::{LotPolicy, WindowRefusal};
 use crate::reservation::{Command, Mark, Reason, Reservation, SealedPlate, StateConflict, Status};
 use crate::settlement::{self, RefundError, Stay};
 use crate::tariff::{Price, PriceRequest, Tariff, TariffError};
@@ -31,6 +31,14 @@ pub struct Rules<'a> {
     pub lot: &'a Lot,
     /// The tariff version pinned on the reservation (P19).
     pub tariff: &'a Tariff,
+}
+
+impl Rules<'_> {
+    /// The lot's policy with what the pinned tariff's terms say instead.
+    #[must_use]
+    pub fn policy(&self) -> LotPolicy {
+        self.lot.policy.under(self.tariff.terms.as_ref())
+    }
 }
 
 /// The next state: the record, and the payments that are new or changed.
@@ -204,8 +212,14 @@ pub fn cancel(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark, reason: Rea
             let ahead = Window::new(r.claims.first().map_or(r.window.start(), |c| c.start()), r.window.end());
             let ahead = ahead.ok().filter(|ahead| now < ahead.start()).ok_or(Refusal::AlreadyStarted)?;
             let agreed = agreed(r, rules)?;
-            let ladder = &rules.lot.policy.cancellation;
-            let settled = settlement::cancellation(&agreed, ladder, now, ahead).map_err(Refusal::Tariff)?;
+            let cools_off =
+                rules.tariff.terms.as_ref().is_some_and(|terms| terms.cools_off(minute(r.created_at_s), now));
+            let settled = if cools_off {
+                settlement::withdrawal(&agreed, ahead)
+            } else {
+                settlement::cancellation(&agreed, &rules.policy().cancellation, now, ahead)
+            };
+            let settled = settled.map_err(Refusal::Tariff)?;
             r.price_minor + settled.difference_minor()
         }
     };
@@ -255,7 +269,7 @@ pub fn no_show(
     let mut next = r.next(after(r.status, Command::NoShow)?, mark);
     next.claims.clear();
     if is_single(r) {
-        let share = rules.lot.policy.no_show_share(gate_was_offline);
+        let share = rules.policy().no_show_share(gate_was_offline);
         let settled = settlement::no_show(&agreed(r, rules)?, share, r.window).map_err(Refusal::Tariff)?;
         next.price_minor = settled.owed.total_minor();
     }
@@ -318,7 +332,7 @@ pub fn check_in(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result
     let mut next = r.next(after(r.status, Command::CheckIn)?, mark);
     let now = minute(now_s);
     let Some(claim) = next.claims.first_mut() else { return Err(Refusal::Ended) };
-    let opens_at = claim.start().plus(-i64::from(rules.lot.policy.early_arrival_minutes));
+    let opens_at = claim.start().plus(-i64::from(rules.policy().early_arrival_minutes));
     if now < opens_at {
         return Err(Refusal::TooEarly { opens_at });
     }
@@ -369,7 +383,7 @@ pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Resul
             left_at,
             price: &agreed,
         };
-        next.price_minor = settlement::leave(&rules.lot.policy, &stay).map_err(Refusal::Tariff)?.owed.total_minor();
+        next.price_minor = settlement::leave(&rules.policy(), &stay).map_err(Refusal::Tariff)?.owed.total_minor();
     }
     with_refunds(d, next, mark, now_s)
 }

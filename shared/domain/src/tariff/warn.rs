@@ -36,7 +36,9 @@ fn drops(tariff: &Tariff, position: usize, table: &Table) -> Vec<Warning> {
     let mut lengths: BTreeSet<i64> = (1..=DAYS_MAX).map(|days| days * DAY_MINUTES).collect();
     for band in table.base.iter().chain(&table.later_base) {
         let end = band.up_to_minutes.map_or(1, i64::from);
-        lengths.extend([end, end + 1]);
+        // Whole days are looked at anyway, and say it more clearly than a day and a minute.
+        let after = if end % DAY_MINUTES == 0 { end } else { end + 1 };
+        lengths.extend([end, after]);
     }
     let mut warnings = Vec::new();
     let mut before: Option<(i64, i64)> = None;

@@ -17,6 +17,8 @@ mod settlement;
 #[cfg(test)]
 mod tariff;
 #[cfg(test)]
+mod tariff_language;
+#[cfg(test)]
 mod tariff_properties;
 #[cfg(test)]
 mod vehicle;
