@@ -12,6 +12,8 @@ use crate::policy::GRACE_MINUTES_MAX;
 
 /// Most tables, and most rules or bands of one list.
 const LIST_MAX: usize = 60;
+/// Most windows, events and products of all tables: bounds the work of a check and of a price.
+const RULES_MAX: usize = 200;
 /// Longest minute that a rule may name: what is priced at all.
 const MINUTES_MAX: u32 = 400 * 1_440;
 /// A local day may have an hour more.
@@ -140,6 +142,12 @@ impl Findings {
             self.add("/tables", "two_forms", "give unit_minutes and rates, or tables: not both");
         }
         self.length("/tables", tariff.tables.len());
+        let rules = |table: &Table| table.windows.len() + table.events.len() + table.products.len();
+        if tariff.tables.iter().map(rules).sum::<usize>() > RULES_MAX {
+            let detail = format!("at most {RULES_MAX} windows, events and products together: merge some");
+            self.add("/tables", "too_many", &detail);
+            return;
+        }
         for (position, table) in tariff.tables.iter().enumerate() {
             let pointer = format!("/tables/{position}");
             let mut earlier = tariff.tables.iter().take(position);

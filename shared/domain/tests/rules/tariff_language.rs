@@ -99,6 +99,8 @@ fn each_mistake_is_named_with_a_pointer_and_a_way_to_mend_it() {
         ("/base/1/every_minutes", json!(0), "/base/1/every_minutes", "out_of_range"),
         ("/base/1", json!({"up_to_minutes": 60, "total": 300}), "/base/1/up_to_minutes", "not_ascending"),
         ("/base/1", json!({"up_to_minutes": 600, "total": 300}), "/base", "gap"),
+        // A local day may have 25 hours.
+        ("/base/1", json!({"up_to_minutes": 1_440, "every_minutes": 60, "add": 150}), "/base", "gap"),
         ("/base", json!([]), "/windows", "gap"),
         ("/caps/1/amount", json!("10.00"), "/caps/1/amount", "cap_below_cap"),
         ("/caps/1/period", json!("rolling_24h"), "/caps/1/period", "not_ascending"),
@@ -182,4 +184,33 @@ fn an_unpaid_amount_grows_with_its_age() {
     let totals: BTreeMap<u32, i64> =
         [29, 30, 59, 60].map(|days| (days, tariff.escalated(&price, days, window).unwrap().total_minor())).into();
     assert_eq!(totals, BTreeMap::from([(29, 1_000), (30, 1_500), (59, 1_500), (60, 2_200)]));
+}
+
+#[test]
+fn an_event_comes_before_a_product_before_a_window_before_the_base() {
+    let document = json!({"currency": "EUR", "tables": [{
+        "id": "cars", "base": [{"total": 1}],
+        "windows": [{"id": "low", "at": {"from": "12:00", "to": "18:00"}, "charge": [{"total": 20}]},
+                    {"id": "high", "at": {"from": "14:00", "to": "15:00"}, "charge": [{"total": 300}], "priority": 1}],
+        "products": [{"id": "evening", "within": {"from": "16:00", "to": "20:00"}, "charge": [{"total": 4_000}]}],
+        "events": [{"id": "match-rate", "event": "match", "charge": [{"total": 50_000}]},
+                   {"id": "final-rate", "event": "final", "charge": [{"total": 600_000}], "priority": 1}]}]});
+    let tariff: Tariff = serde_json::from_value(document).unwrap();
+    assert_eq!(tariff.validate(), []);
+    let at_16 = json!([{"start": "2026-05-04T14:00:00Z", "end": "2026-05-04T15:00:00Z"}]);
+    for (from, to, calendar, costs_minor) in [
+        ("08:00", "12:00", json!({}), "0.01"),
+        ("11:00", "13:00", json!({}), "0.21"),
+        // The low window is two pieces around the high one: each counts from its own start.
+        ("13:00", "16:00", json!({}), "3.40"),
+        ("16:00", "17:00", json!({}), "40.00"),
+        ("15:59", "17:00", json!({}), "0.20"),
+        ("16:00", "17:00", json!({"match": at_16}), "500.00"),
+        ("16:00", "17:01", json!({"match": at_16}), "500.20"),
+        ("16:00", "17:00", json!({"match": at_16, "final": at_16}), "6000.00"),
+    ] {
+        let facts = json!({"calendar": {"events": calendar}});
+        let costs = costs(&tariff, &format!("2026-05-04T{from}"), &format!("2026-05-04T{to}"), &facts);
+        assert_eq!(costs, costs_minor, "{from} to {to}");
+    }
 }
