@@ -372,7 +372,9 @@ pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Resul
         let stayed =
             Window::new(r.window.start(), left_at.max(r.window.start().plus(1))).map_err(|_| Refusal::Ended)?;
         next.window = stayed;
-        next.price_minor = price(rules, r.vehicle, &[stayed])?.total_minor();
+        // Graces for those who drive up are not for bookings (T1).
+        let request = PriceRequest::stay(&rules.lot.zone, r.vehicle.class, stayed);
+        next.price_minor = rules.tariff.price(&request).map_err(Refusal::Tariff)?.total_minor();
     } else if is_single(r) {
         let agreed = agreed(r, rules)?;
         let stay = Stay {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scalar::{Amount, Day, Days, RuleId, TimeOfDay};
-use crate::vehicle::VehicleClass;
+use crate::vehicle::{Features, VehicleClass};
 
 /// One step of a charge. The time counts from the start of what is charged; the bands follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
@@ -226,7 +226,7 @@ pub struct Audience {
     pub permits: BTreeSet<RuleId>,
 }
 
-/// A feature of a spot, or the driver's accessible permit.
+/// A feature of a spot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Feature {
@@ -238,6 +238,20 @@ pub enum Feature {
     Premium,
     /// The spot is under a roof.
     Covered,
+}
+
+impl Feature {
+    /// The features of a spot, as a request takes them.
+    #[must_use]
+    pub fn of_spot(features: Features) -> BTreeSet<Self> {
+        let all = [
+            (Self::EvCharger, features.ev_charger),
+            (Self::Accessible, features.accessible),
+            (Self::Premium, features.premium),
+            (Self::Covered, features.covered),
+        ];
+        all.into_iter().filter_map(|(feature, present)| present.then_some(feature)).collect()
+    }
 }
 
 /// The prices of one audience. The first table that fits counts.

@@ -214,3 +214,32 @@ fn an_event_comes_before_a_product_before_a_window_before_the_base() {
         assert_eq!(costs, costs_minor, "{from} to {to}");
     }
 }
+
+#[test]
+fn an_unknown_or_used_up_validation_is_refused_by_its_position() {
+    let document = json!({"currency": "EUR", "unit_minutes": 60, "rates": {"standard": 100}, "validations": [
+        {"id": "once", "benefit": {"free": {}}, "limit": {"uses": 1, "period_days": 7}}]});
+    let tariff: Tariff = serde_json::from_value(document).unwrap();
+    let priced = |validations: Value| {
+        let facts: Facts =
+            serde_json::from_value(json!({"time_zone": "UTC", "class": "standard", "validations": validations,
+            "start": "2026-05-04T10:00:00Z", "end": "2026-05-04T11:00:00Z"}))
+            .unwrap();
+        facts.price(&tariff).map(|price| price.total_minor())
+    };
+    assert_eq!(priced(json!([{"id": "once"}])), Ok(0));
+    assert_eq!(priced(json!([{"id": "once", "used_before": 1}])), Err(TariffError::ValidationUsedUp { position: 0 }));
+    let unknown = json!([{"id": "once"}, {"id": "other"}]);
+    assert_eq!(priced(unknown), Err(TariffError::UnknownValidation { position: 1 }));
+}
+
+#[test]
+fn an_exempt_driver_pays_no_tax_on_top() {
+    let document = json!({"currency": "EUR", "unit_minutes": 60, "rates": {"standard": 100},
+        "taxes": {"prices": "exclusive", "rounding": "combined", "components": [{"id": "vat", "rate_millionths": 190_000}]}});
+    let tariff: Tariff = serde_json::from_value(document).unwrap();
+    for (exempt, costs_minor) in [(false, "1.19"), (true, "1.00")] {
+        let facts = json!({"tax_exempt": exempt});
+        assert_eq!(costs(&tariff, "2026-05-04T10:00", "2026-05-04T11:00", &facts), costs_minor);
+    }
+}

@@ -120,7 +120,10 @@ fn the_published_schema_is_the_one_of_the_types() {
     #[expect(clippy::disallowed_methods, reason = "tests read their data")]
     let published = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tariff.schema.json"));
     let printed = serde_json::to_string_pretty(&json_schema()).unwrap() + "\n";
-    assert!(published.ok().as_deref() == Some(&printed), "docs/tariff.schema.json should be:\n{printed}");
+    assert!(
+        published.ok().as_deref() == Some(&printed),
+        "run: cargo run -p parkade-domain --example tariff_schema > docs/tariff.schema.json"
+    );
 }
 
 proptest! {
