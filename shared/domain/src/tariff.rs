@@ -173,10 +173,11 @@ pub struct Tariff {
     pub unit_minutes: u32,
     /// Simple form: minor units of money per started unit. A class without a rate cannot park here.
     #[serde(default, deserialize_with = "amounts_by_class", skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = {"$ref": "#/$defs/VehicleClass"}))]
     pub rates: BTreeMap<VehicleClass, i64>,
     /// Simple form: most minor units of money per period; a class without one is not capped.
     #[serde(default, deserialize_with = "optional_amounts_by_class", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "BTreeMap<VehicleClass, i64>")]
+    #[schemars(with = "BTreeMap<VehicleClass, i64>", extend("propertyNames" = {"$ref": "#/$defs/VehicleClass"}))]
     pub daily_cap: Option<BTreeMap<VehicleClass, i64>>,
     /// Simple form: when the cap starts anew.
     #[serde(default)]

@@ -50,7 +50,6 @@ pub enum Period {
     #[serde(rename = "rolling_24h")]
     Rolling24h,
     /// At local midnight.
-    #[serde(alias = "until_midnight")]
     CalendarDay,
     /// Every day at a local time.
     ResetAt(TimeOfDay),
