@@ -7,7 +7,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 FUNCTIONS := $(notdir $(wildcard functions/*))
-PACKAGES := $(addprefix -p ,$(FUNCTIONS))
+# With the version, because crates.io has a `quote` too, and most of our dependencies use it.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+PACKAGES := $(patsubst %,-p%@$(VERSION),$(FUNCTIONS))
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2
 
@@ -77,9 +79,10 @@ stack: .venv/stack/.done ## Deploy template.yaml to a local AWS emulator and pla
 	$(CARGO_LAMBDA) build --compiler cargo --profile $(STACK_PROFILE) $(PACKAGES)
 	$(STACK_PYTHON) tests/stack
 
-bench: .venv/stack/.done ## Measure what the README claims, on the release binaries
-	$(CARGO_LAMBDA) build --compiler cargo --release $(PACKAGES)
-	cargo run --release -p parkade-bench
+# The functions with link-time optimisation, as they are deployed: half an hour the first time.
+bench: ## Measure what the README claims, on the release binaries
+	cargo build --release $(PACKAGES)
+	cargo run --profile measure -p parkade-bench
 
 # --------------------------------------------------------------------------------------------------------------- tools --
 tools: .venv/template/.done .venv/stack/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need

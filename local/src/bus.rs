@@ -1,6 +1,7 @@
 //! The event bus: rules of the template that lead to queues. An accepted event is on disk in every queue it matches.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use parkade_events::{Bus, Event, NotTaken, SOURCE, chain};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -76,6 +77,13 @@ impl LocalBus {
         let body = envelope(source, detail_type, detail, now).to_string();
         let matching = self.rules.iter().filter(|rule| rule.pattern.matches(source, detail_type));
         matching.flat_map(|rule| &rule.queues).try_for_each(|queue| self.queues.send(queue, &body, now))
+    }
+}
+
+impl Bus for LocalBus {
+    async fn put(&self, events: &[Event]) -> Vec<Result<(), NotTaken>> {
+        let accepted = events.iter().map(|event| self.accept(SOURCE, event.name.as_str(), &event.to_json()));
+        accepted.map(|accepted| accepted.map_err(|error| NotTaken { cause: chain(&error) })).collect()
     }
 }
 

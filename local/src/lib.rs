@@ -4,12 +4,19 @@
 //! Promises: wiring comes from the template alone; queues, streams and schedules deliver at least once, retry and
 //! dead-letter as the template says; whatever was acknowledged survives SIGKILL. Refuses to know: what the functions do.
 
+pub mod app;
 pub mod bus;
+pub mod client;
 pub mod clock;
 pub mod consumer;
+pub mod demo;
 pub mod function;
+pub mod http;
+pub mod log;
 pub mod queue;
+pub mod registry;
 pub mod schedule;
+pub mod server;
 pub mod stream;
 pub mod table;
 pub mod template;

@@ -2,6 +2,7 @@
 //! receives goes to the dead-letter queue. Messages are on disk when `send` returns.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub struct Queues {
     specs: Arc<BTreeMap<String, QueueSpec>>,
     /// One receive at a time: a message must not be handed out twice while it is invisible.
     receiving: Arc<Mutex<()>>,
+    /// Orders messages of one millisecond.
+    sent: Arc<AtomicU64>,
 }
 
 /// The messages of one page of a listing; more than any demo queues.
@@ -69,7 +72,7 @@ impl Queues {
     /// # Errors
     /// When the table cannot be read or written.
     pub fn open(table: LocalTable, specs: BTreeMap<String, QueueSpec>) -> Result<Self, LocalError> {
-        let queues = Self { table, specs: Arc::new(specs), receiving: Arc::default() };
+        let queues = Self { table, specs: Arc::new(specs), receiving: Arc::default(), sent: Arc::default() };
         for queue in queues.specs.keys() {
             let pk = partition(queue);
             for (sk, stored) in queues.table.list(&pk, LAST, LISTED_MAX)? {
@@ -89,7 +92,8 @@ impl Queues {
     /// # Errors
     /// When it could not be stored.
     pub fn send(&self, queue: &str, body: &str, now: DateTime<Utc>) -> Result<(), LocalError> {
-        let id = format!("{:013}-{}", now.timestamp_millis(), Uuid::new_v4());
+        let order = self.sent.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{:013}-{order:08}-{}", now.timestamp_millis(), Uuid::new_v4());
         let stored = json!({"body": body, "receives": 0});
         self.table.write(&[Change::Put(partition(queue), sort_key(now, &id), stored)])
     }

@@ -85,12 +85,16 @@ impl StreamConsumer {
     /// When the engine fails; nothing is lost.
     pub async fn poll(&mut self, now: DateTime<Utc>) -> Result<Polled, StreamError> {
         let checkpoint = self.checkpoint().map_err(StreamError::Store)?;
-        let records = self
+        let mut records = self
             .engine
             .stream_records(&self.source.table, checkpoint.as_deref(), self.batch_size)
             .map_err(StreamError::Read)?;
         if records.is_empty() {
             return Ok(Polled::Idle);
+        }
+        // The engine stamps with the wall clock; changes happen by ours.
+        for change in records.iter_mut().filter_map(|record| record.pointer_mut("/dynamodb")?.as_object_mut()) {
+            change.insert("ApproximateCreationDateTime".into(), now.timestamp().into());
         }
         let event: Event = serde_json::from_value(json!({"Records": records})).map_err(StreamError::Record)?;
         let Handler::Stream(run) = &self.handler else { return Ok(Polled::Idle) };

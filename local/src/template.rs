@@ -57,6 +57,18 @@ pub enum Source {
     Stream(StreamSource),
 }
 
+impl Source {
+    /// The kind of function it invokes.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Http { .. } => "http",
+            Self::Schedule { .. } => "schedule",
+            Self::Queue { .. } => "queue",
+            Self::Stream(_) => "stream",
+        }
+    }
+}
+
 /// A table's stream as a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamSource {

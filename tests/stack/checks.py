@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import samples
 import template as cfn
 from deployment import STAGE, Deployment
 from emulator import Emulator
@@ -26,6 +27,8 @@ EVENTS_EXPECTED = {
 # A schedule of one minute fires within the next one; the emulator looks every ten seconds.
 SCHEDULE_S_MAX = 90
 DELIVERY_S_MAX = 30
+COLD_START = re.compile(rf"environment spawned for parkade-{STAGE}-([a-z-]+) \(cold start\)")
+FAILURE = re.compile(r'"level":"ERROR"|"errorType"|panicked at|Task timed out|execution error')
 
 
 class Witness:
@@ -80,7 +83,6 @@ class Checks:
         self._deployment = deployment
         self._witness = witness
         self._twin_url = twin_url
-        self._metrics = emulator.client("cloudwatch")
 
     def stream_and_bus(self) -> None:
         """The Records stream fired publish-events, and the bus carried the whole life of a reservation."""
@@ -92,34 +94,33 @@ class Checks:
 
     def queue_and_payment(self) -> None:
         """The payments queue fired on-payment-requested, which charged at the twin."""
-        within(DELIVERY_S_MAX, "on-payment-requested", lambda: self._invocations("on-payment-requested") > 0)
+        within(DELIVERY_S_MAX, "on-payment-requested", lambda: "on-payment-requested" in self._started())
         with urllib.request.urlopen(f"{self._twin_url}/_twin/books", timeout=5) as answer:
             books = json.load(answer)
         assert books["totals"], f"no money moved at the twin: {books}"
 
     def stream_to_occupancy(self) -> None:
         """The Calendar stream fired occupancy, which wrote its counts."""
-        within(DELIVERY_S_MAX, "occupancy", lambda: self._invocations("occupancy") > 0)
-        table = self._deployment.outputs["DerivedTable"]
-        items = self._emulator.client("dynamodb").scan(TableName=table)["Items"]
-        assert items, f"{table} is empty"
+        within(DELIVERY_S_MAX, "occupancy items", lambda: bool(self._derived("OCC#")))
 
     def schedules(self) -> None:
-        """Every schedule fired its function."""
-        for logical_id, _ in cfn.events(self._deployment.template, "ScheduleV2"):
-            name = self._name(logical_id)
-            within(SCHEDULE_S_MAX, name, lambda name=name: self._invocations(name) > 0)
+        """Every schedule fired its function, and each sweep noted how far it came."""
+        names = {self._name(logical_id) for logical_id, _ in cfn.events(self._deployment.template, "ScheduleV2")}
+        within(SCHEDULE_S_MAX, f"{sorted(names)}", lambda: names <= self._started())
+        within(DELIVERY_S_MAX, "one watermark per sweep", lambda: len(self._derived("SWEEP#")) == len(names))
+
+    def samples(self) -> None:
+        """Every payload in events/ is understood by its function."""
+        samples.invoke_all(self._emulator)
 
     def nothing_failed(self) -> None:
-        """No invocation of any function ended as an error."""
-        names = [self._name(logical_id) for logical_id in cfn.functions(self._deployment.template)]
-        failed = {name: count for name in names if (count := self._sum(name, "Errors"))}
-        assert not failed, f"invocations that ended as errors: {failed}"
+        """No function panicked, timed out or logged an error."""
+        wrong = [line for line in self._log_lines() if FAILURE.search(line)]
+        assert not wrong, "failures in the logs:\n" + "\n".join(wrong[:10])
 
     def nothing_refused(self) -> None:
         """No function called what its policy does not allow."""
-        lines = self._emulator.log.read_text(errors="replace").splitlines() + self._function_lines()
-        refused = [line for line in lines if "AccessDenied" in line or "not authorized to perform" in line]
+        refused = [line for line in self._log_lines() if "AccessDenied" in line or "not authorized to perform" in line]
         assert not refused, "refused calls:\n" + "\n".join(refused[:10])
 
     def nothing_given_up(self) -> None:
@@ -134,26 +135,21 @@ class Checks:
     def _name(self, logical_id: str) -> str:
         return self._deployment.physical[logical_id].removeprefix(f"parkade-{STAGE}-")
 
-    def _invocations(self, function: str) -> int:
-        return self._sum(function, "Invocations")
+    def _started(self) -> set[str]:
+        """The functions of which the emulator has started a process: it does so for the first invocation."""
+        return set(COLD_START.findall(self._emulator.log.read_text(errors="replace")))
 
-    def _sum(self, function: str, metric: str) -> int:
-        now = datetime.now(timezone.utc)
-        points: list[dict[str, Any]] = self._metrics.get_metric_statistics(
-            Namespace="AWS/Lambda",
-            MetricName=metric,
-            Dimensions=[{"Name": "FunctionName", "Value": f"parkade-{STAGE}-{function}"}],
-            StartTime=now - timedelta(hours=1),
-            EndTime=now + timedelta(minutes=1),
-            Period=3600,
-            Statistics=["Sum"],
-        )["Datapoints"]
-        return int(sum(point["Sum"] for point in points))
+    def _derived(self, prefix: str) -> list[dict[str, Any]]:
+        table = self._deployment.outputs["DerivedTable"]
+        items = self._emulator.client("dynamodb").scan(TableName=table)["Items"]
+        return [item for item in items if item["pk"]["S"].startswith(prefix)]
 
-    def _function_lines(self) -> list[str]:
+    def _log_lines(self) -> list[str]:
+        """What the emulator and the functions logged."""
         pages = self._emulator.client("logs").get_paginator("filter_log_events")
         group = self._deployment.physical["FunctionLogs"]
-        return [event["message"] for page in pages.paginate(logGroupName=group) for event in page["events"]]
+        functions = [event["message"] for page in pages.paginate(logGroupName=group) for event in page["events"]]
+        return self._emulator.log.read_text(errors="replace").splitlines() + functions
 
 
 ALL: list[Callable[[Checks], None]] = [
@@ -161,6 +157,8 @@ ALL: list[Callable[[Checks], None]] = [
     Checks.queue_and_payment,
     Checks.stream_to_occupancy,
     Checks.schedules,
+    # After the schedules, because the samples of the sweeps would look like them.
+    Checks.samples,
     Checks.nothing_failed,
     Checks.nothing_refused,
     Checks.nothing_given_up,

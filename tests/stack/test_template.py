@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import graphlib
 import json
+import logging
+import os
 import re
 import unittest
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
+import permissions
 import template as cfn
+from samtranslator.translator.transform import transform
 
 ROUTES = {
     "reserve": ["POST /v1/reservations"],
@@ -63,6 +70,24 @@ def referenced(node: Any) -> set[str]:
     return names
 
 
+def as_list(value: Any) -> list[Any]:
+    """A value, or a list of them, as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def translated(template: dict[str, Any]) -> dict[str, Any]:
+    """What CloudFormation makes of the template: SAM's own transform, with the parameters' defaults."""
+    os.environ.setdefault("AWS_DEFAULT_REGION", "eu-central-1")
+    template = copy.deepcopy(template)
+    for properties in cfn.functions(template).values():
+        properties["CodeUri"] = "s3://bucket/key"
+    logging.disable(logging.WARNING)
+    try:
+        return transform(template, {}, SimpleNamespace(load=dict))
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 class TemplateTest(unittest.TestCase):
     """One method per promise."""
 
@@ -107,6 +132,18 @@ class TemplateTest(unittest.TestCase):
             used = referenced({key: template.get(key, {}) for key in ("Resources", "Outputs", "Conditions", "Globals")})
             dangling = {name for name in used - known if not PSEUDO.fullmatch(name)}
             self.assertEqual(dangling, set(), path.name)
+
+    def test_a_deployment_can_be_ordered(self) -> None:
+        resources = translated(self.template)["Resources"]
+        depends = {}
+        for logical_id, resource in resources.items():
+            needs = referenced(resource) | set(as_list(resource.get("DependsOn", [])))
+            depends[logical_id] = {name for name in needs if name in resources and name != logical_id}
+        self.assertIn("ReserveDeploymentGroup", depends, "the canary is part of what is checked")
+        try:
+            tuple(graphlib.TopologicalSorter(depends).static_order())
+        except graphlib.CycleError as error:
+            self.fail(" → ".join(error.args[1]))
 
     def test_parameters_of_the_nested_template_fit(self) -> None:
         given = set(self.template["Resources"]["Alarms"]["Properties"]["Parameters"])
@@ -167,6 +204,12 @@ class TemplateTest(unittest.TestCase):
                     self.assertNotIn("*", action, logical_id)
                 if statement["Action"] != ["dynamodb:ListStreams"]:
                     self.assertNotEqual(statement["Resource"], "*", logical_id)
+
+    def test_policies_allow_exactly_what_the_code_calls(self) -> None:
+        for name, logical_id in self.names.items():
+            with self.subTest(function=name):
+                allowed = permissions.allowed(self.template, self.functions[logical_id])
+                self.assertEqual(allowed, permissions.needed(name))
 
     def test_secrets_go_only_where_they_are_used_and_only_as_references(self) -> None:
         for logical_id, properties in self.functions.items():

@@ -1,2 +1,15 @@
 //! Cold start of `on-payment-requested`.
-fn main() {}
+
+use on_payment_requested::{Deps, handle};
+use parkade_payments::{Config, SecretKey, StripeClient};
+use parkade_runtime::{Environment, Fatal, clients, run_sqs, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Fatal> {
+    let environment = Environment::from_process();
+    telemetry::init(&environment);
+    let access = environment.stripe()?;
+    let stripe = StripeClient::new(&Config::new(access.base_url, SecretKey::new(access.secret_key)))?;
+    let deps = Deps { store: clients::store(&environment)?, stripe, stage: environment.stage()?.to_owned() };
+    run_sqs(&deps, handle).await
+}

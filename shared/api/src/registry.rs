@@ -81,6 +81,16 @@ problems! {
         "A payment of this reservation has not finished. Read it until it has; a second charge is never started beside it.";
     StateConflict = "state_conflict", CONFLICT, "The state forbids the command", false,
         "`state` is where the reservation stands, `allowed` lists the states in which the command is possible.";
+    AlreadyStarted = "already_started", CONFLICT, "The reservation has begun", false,
+        "Cancelling, or moving the start, is over once the booked time has begun.";
+    StayEnded = "stay_ended", CONFLICT, "The booked time is over", false,
+        "The reservation's time has passed.";
+    SeriesUnchangeable = "series_unchangeable", CONFLICT, "A series cannot be modified", false,
+        "A recurring reservation can only be cancelled as a whole and reserved anew.";
+    PaymentsExhausted = "payments_exhausted", CONFLICT, "The reservation has too many payments", false,
+        "A reservation has at most 99 charges and refunds. An operator has to settle the rest.";
+    PlateAmbiguous = "plate_ambiguous", CONFLICT, "The plate tells no single stay", false,
+        "Several stays of the lot have this plate now. Ask for the code or the reservation id.";
     NothingToPay = "nothing_to_pay", CONFLICT, "Nothing is owed", false,
         "The reservation is paid in full.";
     TooEarly = "too_early", CONFLICT, "It is too early to enter", true,
@@ -111,6 +121,8 @@ problems! {
         "The lot's clocks are set forward over this time. Give another time, or one with a UTC offset.";
     VehicleFitsNowhere = "vehicle_fits_nowhere", UNPROCESSABLE_ENTITY, "The vehicle fits no spot of the lot", false,
         "The lot has no spot that is large enough and permitted for the vehicle, free or not (or the named one is not).";
+    NotPriced = "not_priced", UNPROCESSABLE_ENTITY, "The tariff does not price the stay", false,
+        "The lot's tariff has no rate for the vehicle class, or the stay is longer than any price.";
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request", false,
         "The same key came with another request before. Use a new key for a new command.";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The service cannot answer now", true,

@@ -108,10 +108,15 @@ impl SpotPage {
     /// Claims `[start, end)`, dropping expired holds in the way (I4).
     ///
     /// # Errors
-    /// [`Taken`] if a live claim overlaps; nothing is changed then.
+    /// [`Taken`] if a live claim overlaps or the page has [`CLAIMS_PER_PAGE_MAX`] others; nothing is changed then.
     pub fn claim(&mut self, claim: Claim, now_s: i64) -> Result<(), Taken> {
         if let Some(taken) = self.taken(claim.start, claim.end, now_s) {
             return Err(taken);
+        }
+        // One more could be written and never be read again.
+        let mut others = self.0.iter().filter(|other| !other.overlaps(claim.start, claim.end));
+        if let Some(full) = others.nth(CLAIMS_PER_PAGE_MAX - 1) {
+            return Err(Taken { by: full.id });
         }
         self.0.retain(|other| !other.overlaps(claim.start, claim.end));
         let at = self.0.partition_point(|other| other.start < claim.start);
@@ -155,7 +160,7 @@ pub fn entries(bytes: &[u8]) -> Result<impl Iterator<Item = Result<Claim, Corrup
     }))
 }
 
-/// The free minutes around `[start, end)` in a page of `page_minutes`, or who is in the way.
+/// The free minutes around `[start, end)` in a page of `page_minutes`, or who is in the way; in a full page anyone is.
 ///
 /// # Errors
 /// [`CorruptClaims`] as [`entries`].
@@ -167,8 +172,13 @@ pub fn gap(
     now_s: i64,
 ) -> Result<Result<u16, Taken>, CorruptClaims> {
     let (mut from, mut until) = (0, page_minutes);
+    let mut others = 0;
     for claim in entries(bytes)? {
         let claim = claim?;
+        others += usize::from(!claim.overlaps(start, end));
+        if others == CLAIMS_PER_PAGE_MAX {
+            return Ok(Err(Taken { by: claim.id }));
+        }
         if !claim.is_live(now_s) {
             continue;
         }
@@ -227,6 +237,23 @@ mod tests {
         let before = page.clone();
         assert_eq!(page.claim(claim(5, 21, 0, 3), NOW_S), Err(Taken { by: id(2) }));
         assert_eq!(page, before);
+    }
+
+    #[test]
+    fn a_full_page_takes_no_more_claims_and_stays_readable() {
+        let mut page = SpotPage::default();
+        let most = u16::try_from(CLAIMS_PER_PAGE_MAX).unwrap();
+        for n in 0..most {
+            page.claim(claim(n * 15, n * 15 + 15, u32::MAX, u64::from(n)), NOW_S).unwrap();
+        }
+        let (start, end) = (most * 15, most * 15 + 15);
+        assert!(page.claim(claim(start, end, 0, 9_999), NOW_S).is_err());
+        let stored = page.encode().unwrap();
+        assert!(gap(&stored, start, end, 46_080, NOW_S).unwrap().is_err(), "what cannot be claimed is not free");
+        let mut read = SpotPage::decode(Some(&stored)).unwrap();
+        assert!(read.release(id(0)));
+        assert!(gap(&read.encode().unwrap(), start, end, 46_080, NOW_S).unwrap().is_ok());
+        read.claim(claim(start, end, 0, 9_999), NOW_S).unwrap();
     }
 
     #[test]

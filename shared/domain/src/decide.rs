@@ -15,6 +15,12 @@ use crate::tariff::{Price, PriceRequest, Tariff, TariffError};
 use crate::time::{Minute, Window};
 use crate::vehicle::Vehicle;
 
+/// Most calendar pages of one reservation: moving it changes each on two spots, together with two records and some payments, in one
+/// transaction of at most 100 items.
+pub const PAGES_MAX: usize = 47;
+/// Highest number of a charge: the numbers above it are for refunds, so that an exit or a cancellation can always record one.
+const CHARGES_MAX: u8 = 60;
+
 /// A reservation with its payments, as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dossier {
@@ -77,6 +83,9 @@ pub enum Refusal {
     /// A policy of the lot forbids the window (T11).
     #[error("the window is refused")]
     Window(#[source] WindowRefusal),
+    /// The booking touches more calendar pages than one transaction can move to another spot.
+    #[error("the booking touches more than {PAGES_MAX} calendar pages")]
+    TooManyDays,
     /// Occurrences of a series overlap or are out of order.
     #[error("the occurrences of a series overlap")]
     OccurrencesOverlap,
@@ -157,6 +166,11 @@ pub fn hold(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64)
         return Err(Refusal::OccurrencesOverlap);
     }
     let (Some(first), Some(last)) = (new.windows.first(), new.windows.last()) else { return Err(Refusal::Ended) };
+    let mut pages: Vec<_> = new.windows.iter().flat_map(|window| rules.lot.geometry.pages(*window)).collect();
+    pages.dedup();
+    if pages.len() > PAGES_MAX {
+        return Err(Refusal::TooManyDays);
+    }
     Ok(Reservation {
         id: new.id,
         lot: new.lot.clone(),
@@ -172,6 +186,7 @@ pub fn hold(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64)
         tariff: rules.tariff.version,
         currency: rules.tariff.currency,
         price_minor: price.total_minor(),
+        kept_minor: 0,
         paid_minor: 0,
         refunded_minor: 0,
         created_at_s: now_s,
@@ -207,6 +222,8 @@ pub fn cancel(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark, reason: Rea
     next.reason = Some(reason);
     next.price_minor = match (r.status, reason) {
         (Status::Held, _) | (_, Reason::SpotOutOfService) => 0,
+        // Who was told that there is no spot owes nothing.
+        _ if r.spot_blocked => 0,
         _ => {
             // Of a series only what is still to come is cancelled.
             let ahead = Window::new(r.claims.first().map_or(r.window.start(), |c| c.start()), r.window.end());
@@ -220,7 +237,7 @@ pub fn cancel(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark, reason: Rea
                 settlement::cancellation(&agreed, &rules.policy().cancellation, now, ahead)
             };
             let settled = settled.map_err(Refusal::Tariff)?;
-            r.price_minor + settled.difference_minor()
+            (r.price_minor + settled.difference_minor()).max(r.kept_minor.min(r.price_minor))
         }
     };
     next.claims.clear();
@@ -269,7 +286,8 @@ pub fn no_show(
     let mut next = r.next(after(r.status, Command::NoShow)?, mark);
     next.claims.clear();
     if is_single(r) {
-        let share = rules.policy().no_show_share(gate_was_offline);
+        // Nobody is a no-show who was told that there is no spot.
+        let share = rules.policy().no_show_share(gate_was_offline || r.spot_blocked);
         let settled = settlement::no_show(&agreed(r, rules)?, share, r.window).map_err(Refusal::Tariff)?;
         next.price_minor = settled.owed.total_minor();
     }
@@ -300,6 +318,10 @@ pub fn modify(
     if r.window.end() <= now || window.end() <= now {
         return Err(Refusal::Ended);
     }
+    // A hold's price must not change under a charge that will confirm it.
+    if let Some(open) = d.payments.iter().find(|p| p.is_open_charge() && r.status == Status::Held) {
+        return Err(Refusal::PaymentInProgress(open.id));
+    }
     let started = r.status == Status::CheckedIn || r.window.start() <= now;
     if started && (window.start() != r.window.start() || (r.status == Status::CheckedIn && spot != r.spot)) {
         return Err(Refusal::AlreadyStarted);
@@ -318,9 +340,30 @@ pub fn modify(
         }
         _ => claims_for(rules.lot, &[window]),
     };
-    next.price_minor = price(rules, r.vehicle, &[window])?.total_minor();
+    if r.status != Status::Held && !r.spot_blocked {
+        next.kept_minor = kept_by_change(r, rules, now, window)?;
+    }
+    next.price_minor = price(rules, r.vehicle, &[window])?.total_minor().max(next.kept_minor);
     next.spot_blocked = next.spot_blocked && spot == r.spot;
     with_refunds(d, next, mark, now_s)
+}
+
+/// What stays owed after a change to `window`: what giving up the booking instead would keep now, or for a vehicle inside what leaving
+/// at the new end would.
+fn kept_by_change(r: &Reservation, rules: Rules<'_>, now: Minute, window: Window) -> Result<i64, Refusal> {
+    let (price, policy) = (agreed(r, rules)?, rules.policy());
+    let settled = if r.status == Status::CheckedIn {
+        let (left_at, class) = (window.end(), r.vehicle.class);
+        let stay =
+            Stay { tariff: rules.tariff, zone: &rules.lot.zone, class, booked: r.window, left_at, price: &price };
+        settlement::early_exit(&policy, &stay)
+    } else if window.start() == r.window.start() && window.end() >= r.window.end() {
+        // An extension gives nothing up.
+        return Ok(r.kept_minor);
+    } else {
+        settlement::cancellation(&price, &policy.cancellation, now, r.window)
+    };
+    Ok(settled.map_err(Refusal::Tariff)?.owed.total_minor().max(r.kept_minor))
 }
 
 /// Lets the vehicle in. Before the start the claim grows to now, which the store refuses if the spot is still taken (T3).
@@ -342,7 +385,7 @@ pub fn check_in(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result
     if now < claim.start() {
         *claim = Window::new(now, claim.end()).map_err(|_| Refusal::Ended)?;
     }
-    (next.entered_at_s, next.left_at_s) = (Some(now_s), None);
+    (next.entered_at_s, next.left_at_s, next.spot_blocked) = (Some(now_s), None, false);
     Ok(Change { reservation: next, payments: Vec::new() })
 }
 
@@ -385,7 +428,8 @@ pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Resul
             left_at,
             price: &agreed,
         };
-        next.price_minor = settlement::leave(&rules.policy(), &stay).map_err(Refusal::Tariff)?.owed.total_minor();
+        let settled = settlement::leave(&rules.policy(), &stay).map_err(Refusal::Tariff)?;
+        next.price_minor = settled.owed.total_minor().max(r.kept_minor);
     }
     with_refunds(d, next, mark, now_s)
 }
@@ -447,8 +491,12 @@ pub fn pay(d: &Dossier, now_s: i64, mark: Mark, method: String) -> Result<Paymen
         return Err(Refusal::NothingToPay);
     }
     let purpose = if r.status == Status::Held { Purpose::Booking } else { Purpose::Balance };
+    let number = next_number(&d.payments)?;
+    if number > CHARGES_MAX {
+        return Err(Refusal::TooManyPayments);
+    }
     Ok(Payment {
-        id: PaymentId { reservation: r.id, number: next_number(&d.payments)? },
+        id: PaymentId { reservation: r.id, number },
         kind: PaymentKind::Charge(purpose),
         status: PaymentStatus::Requested,
         amount_minor: r.due_minor(),

@@ -25,6 +25,18 @@ pub enum Shape {
     LongStay,
 }
 
+impl Shape {
+    /// Longest stay in minutes. Moving a stay to another spot changes every page of both in one transaction of 100 items: 45 day
+    /// pages twice and the records fit; of month pages more than any policy allows do.
+    #[must_use]
+    pub const fn stay_minutes_max(self) -> u32 {
+        match self {
+            Self::Hourly => 45 * 1_440,
+            Self::LongStay => 366 * 1_440,
+        }
+    }
+}
+
 /// A lot's calendar geometry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {

@@ -6,6 +6,7 @@
 pub mod calendar;
 pub mod claims;
 pub mod decide;
+pub mod explain;
 pub mod geometry;
 pub mod ids;
 pub mod lot;

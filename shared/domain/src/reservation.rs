@@ -210,7 +210,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    const ALL: [Self; 4] = [Self::DriverCancelled, Self::OperatorCancelled, Self::PaidTooLate, Self::SpotOutOfService];
+    const ALL: [Self; 5] = [
+        Self::DriverCancelled,
+        Self::OperatorCancelled,
+        Self::PaidTooLate,
+        Self::SpotOutOfService,
+        Self::NoExitEvidence,
+    ];
 
     /// The name used in the API and in the stored item.
     #[must_use]
@@ -263,6 +269,9 @@ pub struct Reservation {
     pub currency: Currency,
     /// What is owed now, in minor units.
     pub price_minor: i64,
+    /// What stays owed whatever follows, in minor units: what cancelling would have kept when the booking was last changed. So a change
+    /// is no way around the cancellation ladder.
+    pub kept_minor: i64,
     /// What was charged successfully, in minor units.
     pub paid_minor: i64,
     /// What was refunded or is being refunded, in minor units; never more than paid (M5).
@@ -423,5 +432,7 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), Some(reason));
         }
+        // A reason that is written and not read makes its record unreadable for good.
+        assert_eq!(Reason::parse("no_exit_evidence"), Some(Reason::NoExitEvidence));
     }
 }

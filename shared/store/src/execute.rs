@@ -242,7 +242,7 @@ impl Store {
         let grace = i64::from(facts.lot.policy.no_show_grace_minutes);
         let mut puts = Vec::new();
         for (before, change) in changes {
-            let item = reservation_item::write(&change.reservation, grace);
+            let item = reservation_item::write(&change.reservation, grace, now_s);
             puts.push((item, Some(before.reservation.version)));
             puts.extend(
                 change.payments.iter().map(|p| (payment_item::write(p), p.version.checked_sub(1).filter(|v| *v > 0))),
@@ -292,13 +292,7 @@ impl Store {
                 .expression_attribute_names("#v", VERSION)
                 .expression_attribute_values(":v", number(version)),
         };
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
-                Ok(false)
-            }
-            Err(error) => Err(classify("PutItem", &error)),
-        }
+        transact::put(put).await
     }
 }
 

@@ -181,11 +181,7 @@ impl Store {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(v) => put.condition_expression("v = :v").expression_attribute_values(":v", number(v)),
         };
-        if let Err(error) = put.send().await {
-            let conflict = error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception());
-            if !conflict {
-                return Err(LotError::Store(classify("PutItem", &error)));
-            }
+        if !transact::put(put).await.map_err(LotError::Store)? {
             let stored = self.read_lot(lot).await.map_err(LotError::Store)?.ok_or(LotError::UnknownLot)?;
             if stored.directory != next {
                 return Err(LotError::VersionMismatch { current: stored.directory.version });
@@ -228,7 +224,7 @@ impl Store {
         item.insert("lat".to_owned(), number(lot.latitude_microdegrees));
         item.insert("lon".to_owned(), number(lot.longitude_microdegrees));
         item.insert("name".to_owned(), text(lot.name.as_str()));
-        item.insert("tz".to_owned(), text(lot.zone.name()));
+        item.insert("off".to_owned(), number(lot.geometry.offset_minutes));
         // Unconditional: the lot's own version, in the same transaction, orders the writes.
         let put = Put::builder().table_name(&self.tables.records).set_item(Some(item)).build();
         put.map(|put| TransactWriteItem::builder().put(put).build()).map_err(|error| refused(&error))
@@ -259,6 +255,8 @@ pub struct LotPosition {
     pub latitude_microdegrees: i32,
     /// Millionths of a degree.
     pub longitude_microdegrees: i32,
+    /// Minutes after midnight UTC at which its days begin, as stored with the lot: a newer zone database must not move them.
+    pub day_offset_minutes: i64,
 }
 
 fn read_position(item: &Item) -> Result<LotPosition, StoreError> {
@@ -268,6 +266,7 @@ fn read_position(item: &Item) -> Result<LotPosition, StoreError> {
         name: reader.text("name")?.to_owned(),
         latitude_microdegrees: reader.number("lat")?,
         longitude_microdegrees: reader.number("lon")?,
+        day_offset_minutes: reader.number("off")?,
     })
 }
 

@@ -183,7 +183,7 @@ impl Store {
             writes.push(calendar::update(&self.tables.calendar, &facts.lot.id, geometry, tile)?);
         }
         let grace = i64::from(facts.lot.policy.no_show_grace_minutes);
-        writes.push(self.put(reservation_item::write(record, grace), None)?);
+        writes.push(self.put(reservation_item::write(record, grace, now_s), None)?);
         let reasons = match transact::write(&self.client, writes).await? {
             Outcome::Committed => return Ok(Attempt::Held),
             Outcome::Cancelled(reasons) => reasons,

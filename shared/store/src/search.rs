@@ -216,7 +216,8 @@ impl Store {
         Ok(Listing { items, next })
     }
 
-    /// The reservations of a plate in a lot that have not ended, latest start first. `index` is the plate's blind index.
+    /// The latest stays of a plate in a lot that begin before `until`, latest start first, ended ones too: a retry finds what its
+    /// first try ended. `index` is the plate's blind index.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -234,7 +235,6 @@ impl Store {
         let answer = query.send().await.map_err(|error| classify("Query", &error))?;
         let ids: Vec<ReservationId> = answer.items().iter().filter_map(id_of).collect();
         let mut found = self.reservations(&ids, true).await?;
-        found.retain(|r| matches!(r.status, Status::Held | Status::Confirmed | Status::CheckedIn));
         found.sort_by_key(|r| std::cmp::Reverse(r.window.start()));
         Ok(found)
     }

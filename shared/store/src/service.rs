@@ -81,7 +81,8 @@ impl Store {
             let record = block_item(&request.lot, spot, id, request);
             match self.write_block(&facts, &view, &edit, Some(record), request.now_s).await? {
                 Commit::Written => return Ok(displaced),
-                Commit::Moved if self.block_exists(&request.lot, spot, id).await? => return Ok(displaced),
+                // A retry meets its own interval, as a claim or as a record.
+                _ if self.block_exists(&request.lot, spot, id).await? => return Ok(displaced),
                 Commit::Moved | Commit::Taken(..) => {}
             }
         }
@@ -98,16 +99,21 @@ impl Store {
         let blocks = self.blocks(lot, spot).await?;
         let mut released = 0;
         for (id, window) in blocks.into_iter().filter(|(_, window)| window.end().epoch_s() > now_s) {
-            for _ in 0..ROUNDS_MAX {
-                let edit = ClaimEdit { spot, id, old: vec![window], new: Vec::new(), lease_s: 0 };
-                let view = self.spot_view(&facts, &edit).await?;
-                if matches!(self.write_block(&facts, &view, &edit, None, now_s).await?, Commit::Written) {
-                    released += 1;
-                    break;
-                }
-            }
+            let edit = ClaimEdit { spot, id, old: vec![window], new: Vec::new(), lease_s: 0 };
+            self.release_block(&facts, &edit, now_s).await?;
+            released += 1;
         }
         Ok(released)
+    }
+
+    async fn release_block(&self, facts: &LotFacts, edit: &ClaimEdit, now_s: i64) -> Result<(), CommandError> {
+        for _ in 0..ROUNDS_MAX {
+            let view = self.spot_view(facts, edit).await?;
+            if matches!(self.write_block(facts, &view, edit, None, now_s).await?, Commit::Written) {
+                return Ok(());
+            }
+        }
+        Err(contended())
     }
 
     async fn displace(&self, id: ReservationId, request: &OutOfService) -> Result<Relocated, CommandError> {
@@ -226,7 +232,7 @@ fn block_item(lot: &LotId, spot: SpotIndex, id: ReservationId, request: &OutOfSe
     item
 }
 
-fn read_block(item: &Item) -> Result<(ReservationId, Window), StoreError> {
+pub(crate) fn read_block(item: &Item) -> Result<(ReservationId, Window), StoreError> {
     let reader = crate::attributes::Reader(item);
     reader.schema(1)?;
     let minute = |name| reader.number(name).map(parkade_domain::time::Minute);

@@ -1,5 +1,7 @@
 //! What the clock has to do: reads only what is due, whatever the table's size.
 
+use std::ops::Range;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
 use parkade_domain::ids::ReservationId;
@@ -40,13 +42,13 @@ impl Store {
         let watermark = self.watermark(kind).await?;
         let open = this_hour - OPEN_HOURS;
         let first = watermark.unwrap_or(this_hour - FIRST_LOOK_BACK_H).min(open);
-        let backlog = first..open.min(first + HOURS_PER_TICK_MAX);
+        let (backlog, at_front) = stretch(first..open, now_s);
         let mut sweep = Sweep { due: Vec::new(), items_read: 0 };
         let mut done_until = first;
         // The open hours come every time: an old hour that cannot be finished must not keep new ones waiting.
         for hour in backlog.chain(open..=this_hour) {
             let found = self.due_in_hour(kind, hour, now_s).await?;
-            if found.is_empty() && hour == done_until && hour < open {
+            if found.is_empty() && at_front && hour == done_until && hour < open {
                 done_until = hour + 1;
             }
             sweep.items_read += found.len();
@@ -104,6 +106,15 @@ impl Store {
             Err(error) => Err(classify("PutItem", &error)),
         }
     }
+}
+
+/// The part of the backlog that this minute reads: all of it, or after a long outage, or behind an item that cannot be done, one stretch
+/// after the other, so that every hour comes again. Tells whether it is the first stretch.
+fn stretch(backlog: Range<i64>, now_s: i64) -> (Range<i64>, bool) {
+    let stretches = (backlog.end - backlog.start + HOURS_PER_TICK_MAX - 1).div_euclid(HOURS_PER_TICK_MAX).max(1);
+    let turn = now_s.div_euclid(60).rem_euclid(stretches);
+    let from = backlog.start + turn * HOURS_PER_TICK_MAX;
+    (from..backlog.end.min(from + HOURS_PER_TICK_MAX), turn == 0)
 }
 
 fn read_due(item: &Item) -> Result<ReservationId, StoreError> {

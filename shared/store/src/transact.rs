@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, TransactWriteItem};
 
@@ -52,7 +54,26 @@ pub(crate) async fn write(client: &Client, items: Vec<TransactWriteItem>) -> Res
             },
         }
     }
-    Err(StoreError::Unavailable { operation: OPERATION, cause: "other transactions kept the items busy".to_owned() })
+    Err(busy(OPERATION))
+}
+
+/// Sends a conditional put that is not part of a transaction but may meet one in flight; `false` if its condition did not hold.
+pub(crate) async fn put(put: PutItemFluentBuilder) -> Result<bool, StoreError> {
+    for tried in 0..CONFLICT_TRIES_MAX {
+        match put.clone().send().await {
+            Ok(_) => return Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => return Ok(false),
+                Some(PutItemError::TransactionConflictException(_)) => wait(tried).await,
+                _ => return Err(classify("PutItem", &error)),
+            },
+        }
+    }
+    Err(busy("PutItem"))
+}
+
+fn busy(operation: &'static str) -> StoreError {
+    StoreError::Unavailable { operation, cause: "other transactions kept the items busy".to_owned() }
 }
 
 fn cancellation<R>(error: &SdkError<TransactWriteItemsError, R>) -> Option<&[CancellationReason]> {

@@ -1,6 +1,9 @@
 //! The embedded engine: DynamoDB's API on SQLite, called with the JSON the SDK sends.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
@@ -10,7 +13,8 @@ use aws_sdk_dynamodb::config::{
     BehaviorVersion, Config, IdentityCache, Region, SharedAsyncSleep, StalledStreamProtectionConfig,
 };
 use aws_smithy_async::rt::sleep::TokioSleep;
-use dynoxide::{Database, DynoxideError};
+use dynoxide::{Database, DynoxideError, ImportOptions};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::connector::EngineClient;
@@ -23,6 +27,11 @@ const ATTEMPTS_MAX: u32 = 3;
 /// The SDK sleeps between attempts; in one process there is nothing to wait for.
 const BACKOFF: std::time::Duration = std::time::Duration::from_millis(1);
 
+const STREAM_INDEX: &str = "CREATE INDEX IF NOT EXISTS parkade_stream_order
+    ON _stream_records (table_name, CAST(sequence_number AS INTEGER))";
+/// Databases in memory so far: each has a name of its own.
+static MEMORIES: AtomicU64 = AtomicU64::new(0);
+
 /// Why the engine could not be opened or prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -32,6 +41,9 @@ pub enum EngineError {
     /// The engine refused.
     #[error("the embedded engine refused a call")]
     Engine(#[source] DynoxideError),
+    /// The engine's file refuses an index.
+    #[error("the engine's file cannot be indexed")]
+    Index(#[source] rusqlite::Error),
     /// A reply was not the JSON expected.
     #[error("the embedded engine's reply is not what DynamoDB would send")]
     Reply(#[source] serde_json::Error),
@@ -58,6 +70,8 @@ pub struct Refusal {
 #[derive(Clone)]
 pub struct Engine {
     database: Database,
+    /// ARN and shard of each stream asked for; they never change.
+    streams: Arc<Mutex<BTreeMap<String, (String, String)>>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -72,7 +86,9 @@ impl Engine {
     /// # Errors
     /// When the engine cannot start.
     pub fn memory() -> Result<Self, EngineError> {
-        Self { database: Database::memory().map_err(EngineError::Engine)? }.with_tables()
+        // Named, so that the index can be added through a connection of its own; it is gone with the last connection.
+        let number = MEMORIES.fetch_add(1, Ordering::Relaxed);
+        Self::at(&format!("file:parkade-{}-{number}?mode=memory&cache=shared", std::process::id()))
     }
 
     /// The database in `file`, created if absent, with the product's tables. Every acknowledged write is on disk.
@@ -80,13 +96,17 @@ impl Engine {
     /// # Errors
     /// When the file cannot be opened or is no database.
     pub fn open(file: &Path) -> Result<Self, EngineError> {
-        let path = file.to_str().ok_or(EngineError::Path)?;
-        Self { database: Database::new(path).map_err(EngineError::Engine)? }.with_tables()
+        Self::at(file.to_str().ok_or(EngineError::Path)?)
     }
 
-    fn with_tables(self) -> Result<Self, EngineError> {
-        self.create_tables()?;
-        Ok(self)
+    fn at(path: &str) -> Result<Self, EngineError> {
+        let database = Database::new(path).map_err(EngineError::Engine)?;
+        let engine = Self { database, streams: Arc::default() };
+        // The engine looks for the last stream record at every write, through all of them.
+        let index = Connection::open(path).and_then(|connection| connection.execute_batch(STREAM_INDEX));
+        index.map_err(EngineError::Index)?;
+        engine.create_tables()?;
+        Ok(engine)
     }
 
     /// Creates the product's tables where they do not exist; running it again changes nothing.
@@ -164,14 +184,8 @@ impl Engine {
         sequence_number: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Value>, EngineError> {
-        let described = self.request("DescribeTable", &json!({"TableName": table}))?;
-        let arn = text_at(&described, "/Table/LatestStreamArn");
-        let stream = self.request("DescribeStream", &json!({"StreamArn": arn}))?;
-        let mut from = json!({
-            "StreamArn": arn,
-            "ShardId": text_at(&stream, "/StreamDescription/Shards/0/ShardId"),
-            "ShardIteratorType": "TRIM_HORIZON",
-        });
+        let (arn, shard) = self.stream_of(table)?;
+        let mut from = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
         if let (Some(number), Some(fields)) = (sequence_number, from.as_object_mut()) {
             fields.insert("ShardIteratorType".into(), "AFTER_SEQUENCE_NUMBER".into());
             fields.insert("SequenceNumber".into(), number.into());
@@ -184,9 +198,44 @@ impl Engine {
             _ => Vec::new(),
         };
         for fields in records.iter_mut().filter_map(Value::as_object_mut) {
-            fields.insert("eventSourceARN".into(), arn.into());
+            fields.insert("eventSourceARN".into(), arn.as_str().into());
         }
         Ok(records)
+    }
+
+    fn stream_of(&self, table: &str) -> Result<(String, String), EngineError> {
+        let known = || self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stream) = known().get(table) {
+            return Ok(stream.clone());
+        }
+        let listed = self.request("ListStreams", &json!({"TableName": table}))?;
+        let arn = text_at(&listed, "/Streams/0/StreamArn").to_owned();
+        let described = self.request("DescribeStream", &json!({"StreamArn": arn}))?;
+        let shard = text_at(&described, "/StreamDescription/Shards/0/ShardId").to_owned();
+        known().insert(table.to_owned(), (arn.clone(), shard.clone()));
+        Ok((arn, shard))
+    }
+
+    /// Stores many items at once, over what is there and without stream records: how a test gets a large table.
+    ///
+    /// # Errors
+    /// When an item is not DynamoDB JSON or the engine refuses; then none is stored.
+    pub fn load(&self, table: &str, items: Vec<Value>) -> Result<usize, EngineError> {
+        let items =
+            items.into_iter().map(serde_json::from_value).collect::<Result<_, _>>().map_err(EngineError::Reply)?;
+        let loaded = self.database.import_items(table, items, ImportOptions::default());
+        Ok(loaded.map_err(EngineError::Engine)?.items_imported)
+    }
+
+    /// Loads items in bulk, with their index entries and without stream records: large tables for measurements.
+    ///
+    /// # Errors
+    /// When an item is not valid for the table; then none is loaded.
+    pub fn import(&self, table: &str, items: Vec<Value>) -> Result<usize, EngineError> {
+        let items: Vec<dynoxide::Item> =
+            items.into_iter().map(serde_json::from_value).collect::<Result<_, _>>().map_err(EngineError::Reply)?;
+        let loaded = self.database.import_items(table, items, dynoxide::ImportOptions::default());
+        loaded.map(|loaded| loaded.items_imported).map_err(EngineError::Engine)
     }
 
     /// Deletes what has expired, as DynamoDB does within days; returns how many items.

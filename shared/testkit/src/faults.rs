@@ -3,11 +3,14 @@
 //! A call is one HTTP request of the SDK, so its own retries count. Numbers start at 1 and are per [`Faults`]: give each
 //! simulated process its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Calls remembered: more than any command makes, and a server that runs for weeks does not grow.
+pub const LOG_MAX: usize = 10_000;
 
 /// What goes wrong with one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +96,8 @@ pub struct Faults {
 
 #[derive(Default)]
 struct Plan {
-    calls: Vec<Call>,
+    calls: u64,
+    log: VecDeque<Call>,
     at: BTreeMap<u64, Fault>,
     random: Option<(Sequence, Rates)>,
     rule: Option<Rule>,
@@ -204,19 +208,23 @@ impl Faults {
 
     /// How many calls were made.
     pub fn calls(&self) -> u64 {
-        self.lock().calls.len() as u64
+        self.lock().calls
     }
 
-    /// The calls made, in order.
+    /// The calls made, in order; of more than [`LOG_MAX`] the last ones.
     pub fn log(&self) -> Vec<Call> {
-        self.lock().calls.clone()
+        self.lock().log.iter().cloned().collect()
     }
 
     /// Notes a call and gives it its number.
     pub(crate) fn begin(&self, operation: &str, actions: usize) -> Call {
         let mut plan = self.lock();
-        let call = Call { number: plan.calls.len() as u64 + 1, operation: operation.to_owned(), actions };
-        plan.calls.push(call.clone());
+        plan.calls += 1;
+        let call = Call { number: plan.calls, operation: operation.to_owned(), actions };
+        if plan.log.len() == LOG_MAX {
+            plan.log.pop_front();
+        }
+        plan.log.push_back(call.clone());
         call
     }
 

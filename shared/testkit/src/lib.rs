@@ -12,6 +12,6 @@ mod meter;
 mod tables;
 
 pub use engine::{Engine, EngineError, Refusal};
-pub use faults::{Call, Fault, Faults, Rates};
+pub use faults::{Call, Fault, Faults, LOG_MAX, Rates};
 pub use meter::{Meter, Units, Usage};
 pub use tables::{CALENDAR, DERIVED, IndexSpec, Key, RECORDS, TABLES, TableSpec};

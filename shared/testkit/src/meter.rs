@@ -79,7 +79,8 @@ impl AddAssign for Usage {
     }
 }
 
-/// Counts usage per operation. Clones share the count.
+/// Counts usage per operation. Clones share the count. A refused call counts as a call without units: the engine reports none,
+/// though AWS bills a failed condition like the write.
 #[derive(Debug, Clone, Default)]
 pub struct Meter {
     usage: Arc<Mutex<BTreeMap<String, Usage>>>,

@@ -2,11 +2,14 @@
 
 use parkade_domain::ids::{LotId, ReservationId};
 use parkade_domain::vehicle::Vehicle;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::fields::FieldErrors;
 use crate::problem::Problem;
 use crate::registry::FieldCode;
+use crate::wire::AmountView;
+use crate::wire::price::PriceView;
+use crate::wire::reservation::ReservationView;
 use crate::wire::vehicle::{PlateFields, PlateInput, VehicleFields};
 
 /// Body of `POST /v1/gate/check-in`: one of `reservation_id`, `code` and `plate`, or a drive-up's `walk_in`, with its plate if
@@ -81,6 +84,19 @@ pub enum Exit {
     Reservation(ReservationId),
     /// A vehicle whose plate tells the session.
     Plate(PlateInput),
+}
+
+/// Answer of `POST /v1/gate/check-out`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitView {
+    /// The stay.
+    pub reservation: ReservationView,
+    /// What the stay costs, with its lines (P18).
+    pub price: PriceView,
+    /// What this exit gives back.
+    pub refund: AmountView,
+    /// What is still to be paid; the barrier opens all the same (G1).
+    pub balance_due: AmountView,
 }
 
 impl CheckInRequest {

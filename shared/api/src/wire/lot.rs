@@ -121,7 +121,11 @@ impl PutLotRequest {
             errors.push("/tariff/currency", FieldCode::NotAllowed, "the lot has another currency");
         }
         let (position, policy, tariff) = (self.position, self.policy, self.tariff);
-        let (kind, shape) = (self.kind.into(), self.geometry.into());
+        let (kind, shape) = (self.kind.into(), Shape::from(self.geometry));
+        if policy.max_length_minutes.max(policy.max_session_minutes) > shape.stay_minutes_max() {
+            let longest = format!("with this geometry a stay has at most {} minutes", shape.stay_minutes_max());
+            errors.push("/policy/max_session_minutes", FieldCode::OutOfRange, longest);
+        }
         let input = match (name, address, zone, currency) {
             (Some(name), Some(address), Some(zone), Some(currency)) => {
                 Some(PutLotInput { name, address, position, zone, currency, kind, shape, policy, tariff })

@@ -11,6 +11,7 @@ pub mod price;
 pub mod quote;
 pub mod reservation;
 pub mod reserve;
+pub mod search;
 pub mod spot;
 pub mod time;
 pub mod vehicle;
@@ -20,14 +21,18 @@ use parkade_domain::money::{Currency, Money};
 use parkade_domain::time::Minute;
 use serde::{Deserialize, Serialize};
 
-pub use gate::{CheckInInput, CheckInRequest, CheckOutInput, CheckOutRequest, Entry, Exit};
+pub use gate::{CheckInInput, CheckInRequest, CheckOutInput, CheckOutRequest, Entry, Exit, ExitView};
 pub use lot::{LotView, PositionFields, PutLotInput, PutLotRequest};
 pub use pay::{PayInput, PayRequest, PaymentView};
 pub use price::{PriceView, SettlementView};
 pub use quote::{QuoteInput, QuoteRequest, QuoteView};
-pub use reservation::{OccurrenceView, ReservationView};
+pub use reservation::{OccurrenceView, OccurrencesView, ReservationView};
 pub use reserve::{Mode, ModifyInput, ModifyRequest, ReserveInput, ReserveRequest, When};
-pub use spot::{PutSpotsRequest, SpotState, SpotStatusInput, SpotStatusRequest, SpotView};
+pub use search::{AvailabilityView, NearbyLotView, NearbyLotsView};
+pub use spot::SpotView;
+pub use spot::{
+    DisplacedView, PutSpotsRequest, PutSpotsView, SpotState, SpotStatusInput, SpotStatusRequest, SpotStatusView,
+};
 pub use time::{refused_window, time_at, window_at};
 pub use vehicle::{PlateFields, PlateInput, VehicleFields, VehicleView};
 

@@ -105,6 +105,15 @@ pub struct OccurrenceView {
     pub reservation_id: Option<String>,
 }
 
+/// Answer of `POST /v1/reservations` for a recurrence in `best_effort`: every occurrence that could be had is a reservation of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OccurrencesView {
+    /// How many are booked.
+    pub booked: usize,
+    /// What became of each, by date.
+    pub occurrences: Vec<OccurrenceView>,
+}
+
 impl ReservationView {
     /// The view of a stored reservation on the spot with this number.
     #[must_use]
@@ -183,4 +192,89 @@ const fn kind(claimant: Claimant) -> &'static str {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_false(value: &bool) -> bool {
     !*value
+}
+
+#[cfg(test)]
+mod tests {
+    use parkade_domain::ids::{LotId, ReservationId, SpotIndex, TariffVersion, UserId};
+    use parkade_domain::reservation::{Reason, SealedPlate};
+    use parkade_domain::time::{Minute, Window};
+    use parkade_domain::vehicle::{Vehicle, VehicleClass};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn held() -> Reservation {
+        let start = Minute(29_900_160);
+        Reservation {
+            id: ReservationId::from_bits(1).unwrap(),
+            lot: LotId::new("lot-1").unwrap(),
+            user: UserId::new("alice").unwrap(),
+            status: Status::Held,
+            version: 1,
+            spot: SpotIndex(3),
+            window: Window::new(start, start.plus(120)).unwrap(),
+            claims: vec![Window::new(start, start.plus(130)).unwrap()],
+            vehicle: Vehicle { class: VehicleClass::Compact, ev: true, accessible_permit: false },
+            plate: Some(SealedPlate { sealed: vec![1, 2, 3], index: [9; 16] }),
+            hold_expires_at_s: Some(1_794_000_600),
+            tariff: TariffVersion(2),
+            currency: Currency::from_code("EUR").unwrap(),
+            price_minor: 400,
+            paid_minor: 0,
+            refunded_minor: 0,
+            created_at_s: 1_794_000_000,
+            entered_at_s: None,
+            left_at_s: None,
+            reason: None,
+            spot_blocked: false,
+            fingerprint: [0; 16],
+            marks: Vec::new(),
+        }
+    }
+
+    fn view(reservation: &Reservation) -> Value {
+        serde_json::to_value(ReservationView::from_domain(reservation, Some("A-4"))).unwrap()
+    }
+
+    #[test]
+    fn a_hold_shows_what_it_costs_and_until_when_and_nothing_personal() {
+        let eur = |minor: i64| json!({"amount_minor": minor, "currency": "EUR"});
+        let expected = json!({
+            "id": "res_0000000000001",
+            "code": "0000000000001",
+            "kind": "reservation",
+            "lot_id": "lot-1",
+            "spot_id": "A-4",
+            "status": "held",
+            "version": 1,
+            "vehicle": {"class": "compact", "ev": true, "accessible_permit": false},
+            "has_plate": true,
+            "start_time": "2026-11-07T00:00:00Z",
+            "end_time": "2026-11-07T02:00:00Z",
+            "hold_expires_at": "2026-11-06T21:30:00Z",
+            "price": eur(400),
+            "paid": eur(0),
+            "refunded": eur(0),
+            "balance_due": eur(400),
+            "tariff_version": 2,
+            "links": {
+                "self": "/v1/reservations/res_0000000000001",
+                "pay": "/v1/payments",
+                "cancel": "/v1/reservations/res_0000000000001/cancel",
+            },
+        });
+        assert_eq!(view(&held()), expected);
+    }
+
+    #[test]
+    fn what_is_over_offers_nothing_and_says_why() {
+        let mut cancelled = held();
+        cancelled.status = Status::Cancelled;
+        cancelled.reason = Some(Reason::DriverCancelled);
+        let view = view(&cancelled);
+        assert_eq!(view["reason"], "driver_cancelled");
+        assert_eq!(view["links"], json!({"self": "/v1/reservations/res_0000000000001"}));
+        assert_eq!(view.get("hold_expires_at"), None);
+    }
 }

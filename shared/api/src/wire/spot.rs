@@ -166,6 +166,40 @@ impl SpotStatusRequest {
     }
 }
 
+/// Answer of `PUT /v1/lots/{lot}/spots`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutSpotsView {
+    /// The lot.
+    pub lot_id: String,
+    /// How many spots the request had.
+    pub written: usize,
+    /// How many spots the lot has now.
+    pub total: usize,
+    /// Version of the list of spots.
+    pub version: u32,
+}
+
+/// Answer of `PUT /v1/lots/{lot}/spots/{spot}/status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpotStatusView {
+    /// The spot, with its state now.
+    pub spot: SpotView,
+    /// The reservations that were in the way, and what became of each (I7).
+    pub displaced: Vec<DisplacedView>,
+}
+
+/// A reservation that was in the way of an out-of-service interval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisplacedView {
+    /// The reservation.
+    pub reservation_id: String,
+    /// `moved` or `refunded`.
+    pub outcome: String,
+    /// The number of its new spot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot_id: Option<String>,
+}
+
 /// A spot's state at an instant: derived, never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

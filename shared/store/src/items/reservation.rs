@@ -21,7 +21,9 @@ const MARK_BYTES: usize = 16;
 pub(crate) const VERSION: &str = "v";
 
 /// Builds the item. `no_show_grace_minutes` is the lot's policy, from which the next due instant follows.
-pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64) -> Item {
+///
+/// A due instant that has passed is written as `now_s`: a sweep may be done with the hour in which it lay.
+pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64, now_s: i64) -> Item {
     let r = reservation;
     let mut item = keyed(keys::reservation_partition(r.id), keys::RESERVATION_SORT);
     let mut put = |name: &str, value: AttributeValue| drop(item.insert(name.to_owned(), value));
@@ -37,6 +39,7 @@ pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64) -> It
     put("tv", number(r.tariff.0));
     put("cu", text(r.currency.code()));
     put("pr", number(r.price_minor));
+    put("km", number(r.kept_minor));
     put("pd", number(r.paid_minor));
     put("rf", number(r.refunded_minor));
     put("ca", number(r.created_at_s));
@@ -66,6 +69,7 @@ pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64) -> It
         put("us", text(keys::owner_sort(r.window.start(), r.id)));
     }
     if let Some((kind, at_s)) = r.due(no_show_grace_minutes) {
+        let at_s = at_s.max(now_s);
         put("du", text(keys::due_partition(kind, at_s.div_euclid(3_600), keys::due_shard(r.id))));
         put("ds", number(at_s));
     }
@@ -109,6 +113,7 @@ pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
         tariff: TariffVersion(reader.number("tv")?),
         currency: reader.parsed("cu", |code| Currency::from_code(code).ok())?,
         price_minor: reader.number("pr")?,
+        kept_minor: reader.number("km")?,
         paid_minor: reader.number("pd")?,
         refunded_minor: reader.number("rf")?,
         created_at_s: reader.number("ca")?,

@@ -1,0 +1,130 @@
+//! Every function of `functions/`, by name: the only list of them in code. A test compares it with the folders.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use parkade_identity::Identity;
+use parkade_payments::{Config, ConfigError, SecretKey, StripeClient};
+use parkade_runtime::{Deps, EventFailure};
+use parkade_store::{Store, TableNames};
+use parkade_testkit::{CALENDAR, DERIVED, RECORDS};
+
+use crate::bus::LocalBus;
+use crate::function::{Functions, Handler};
+
+/// What the functions stand on.
+#[derive(Debug)]
+pub struct Foundation {
+    /// The store's client.
+    pub client: Client,
+    /// Tokens and keys.
+    pub identity: Identity,
+    /// Where events go.
+    pub bus: LocalBus,
+    /// Where the payment provider answers.
+    pub payments_url: String,
+}
+
+/// The functions' own dependencies cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("the payment client cannot be built")]
+pub struct RegistryError(#[source] ConfigError);
+
+/// Part of the keys that the payment twin knows charges by.
+const STAGE: &str = "local";
+
+/// A function that answers requests.
+macro_rules! http {
+    ($function:ident, $deps:expr) => {{
+        let deps = $deps.clone();
+        Handler::Http(Arc::new(move |now, request| {
+            let deps = deps.clone();
+            Box::pin(async move { ::$function::handle(&deps, now, request).await })
+        }))
+    }};
+}
+
+/// A function that the clock runs.
+macro_rules! schedule {
+    ($function:ident, $deps:expr) => {{
+        let deps = $deps.clone();
+        Handler::Schedule(Arc::new(move |now, ()| {
+            let deps = deps.clone();
+            Box::pin(async move {
+                let report = ::$function::handle(&deps, now).await.map_err(failure)?;
+                tracing::debug!(?report, "swept");
+                Ok(())
+            })
+        }))
+    }};
+}
+
+/// A function that consumes a queue.
+macro_rules! queue {
+    ($function:ident, $deps:expr) => {{
+        let deps = $deps.clone();
+        Handler::Queue(Arc::new(move |now, event| {
+            let deps = deps.clone();
+            Box::pin(async move { ::$function::handle(&deps, now, event).await })
+        }))
+    }};
+}
+
+/// A function that consumes a stream.
+macro_rules! stream {
+    ($function:ident, $deps:expr) => {{
+        let deps = $deps.clone();
+        Handler::Stream(Arc::new(move |now, event| {
+            let deps = deps.clone();
+            Box::pin(async move { ::$function::handle(&deps, now, event).await })
+        }))
+    }};
+}
+
+fn failure(error: impl Into<EventFailure>) -> String {
+    let EventFailure { code, message } = error.into();
+    format!("{code}: {message}")
+}
+
+/// The functions, ready to be invoked.
+///
+/// # Errors
+/// When the payment client cannot be built.
+pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
+    let tables = TableNames {
+        calendar: CALENDAR.name.to_owned(),
+        records: RECORDS.name.to_owned(),
+        derived: DERIVED.name.to_owned(),
+    };
+    let store = Store::new(foundation.client, tables);
+    let deps = Deps { store: store.clone(), identity: foundation.identity };
+    let config = Config::new(foundation.payments_url, SecretKey::new("sk_test_local"));
+    let stripe = StripeClient::new(&config).map_err(RegistryError)?;
+    let payments = on_payment_requested::Deps { store: store.clone(), stripe, stage: STAGE.to_owned() };
+    Ok([
+        ("search", http!(search, deps)),
+        ("discover", http!(discover, deps)),
+        ("quote", http!(quote, deps)),
+        ("reserve", http!(reserve, deps)),
+        ("get-reservation", http!(get_reservation, deps)),
+        ("list-reservations", http!(list_reservations, deps)),
+        ("modify", http!(modify, deps)),
+        ("cancel", http!(cancel, deps)),
+        ("pay", http!(pay, deps)),
+        ("get-payment", http!(get_payment, deps)),
+        ("list-spots", http!(list_spots, deps)),
+        ("get-spot", http!(get_spot, deps)),
+        ("put-lot", http!(put_lot, deps)),
+        ("put-spots", http!(put_spots, deps)),
+        ("set-spot-status", http!(set_spot_status, deps)),
+        ("check-in", http!(check_in, deps)),
+        ("check-out", http!(check_out, deps)),
+        ("no-show-sweep", schedule!(no_show_sweep, deps)),
+        ("expire-holds", schedule!(expire_holds, deps)),
+        ("overstay-sweep", schedule!(overstay_sweep, deps)),
+        ("on-payment-requested", queue!(on_payment_requested, payments)),
+        ("publish-events", stream!(publish_events, foundation.bus)),
+        ("occupancy", stream!(occupancy, store)),
+    ]
+    .into())
+}

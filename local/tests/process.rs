@@ -1,0 +1,236 @@
+//! The whole program: the demo, SIGKILL in the middle of a load and a second start, one process per folder, Ctrl-C.
+#![cfg(test)]
+#![cfg(unix)]
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use axum::http::Method;
+use parkade_local::client::{Answer, Api, Ask};
+use serde_json::{Value, json};
+
+const DRIVER: &str = "dev.driver.dora";
+const ADMIN: &str = "dev.admin.ada";
+const SPOTS: usize = 200;
+const CLIENTS: usize = 8;
+/// Acknowledged holds after which the server is killed; the clients go on asking.
+const KILLED_AFTER: usize = 60;
+/// Of a fixed clock, so that the window below is always tomorrow.
+const CLOCK: &str = "2027-03-01T08:00:00Z";
+
+struct Server {
+    process: Child,
+    url: String,
+    api: Api,
+}
+
+impl Server {
+    /// Starts in an empty folder of its own.
+    fn fresh(name: &str) -> (Self, PathBuf) {
+        let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::remove_dir_all(&data).ok();
+        (Self::start(&data, Some(CLOCK)), data)
+    }
+
+    fn start(data: &Path, clock: Option<&str>) -> Self {
+        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_parkade"));
+        command.args(["--port", "0", "--quiet", "--clock-speed", "0", "--data"]).arg(data);
+        command.arg("--template").arg(template);
+        if let Some(clock) = clock {
+            command.args(["--clock", clock]);
+        }
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = lines.find_map(|line| line.unwrap().strip_prefix("Parkade runs at ").map(str::to_owned));
+        let url = line.as_ref().and_then(|line| line.split_whitespace().next()).expect("the server starts");
+        Self { process, url: url.to_owned(), api: Api::new(url).unwrap() }
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    async fn ask(&self, ask: Ask) -> Answer {
+        self.api.ask(&ask).await.unwrap()
+    }
+
+    /// Moves the clock; 0 delivers what is waiting.
+    async fn advance(&self, minutes: u32) {
+        let moved = self.ask(Ask::new(Method::POST, "/_local/clock").json(json!({"advance_minutes": minutes}))).await;
+        assert!(moved.status.is_success(), "{moved:?}");
+    }
+
+    async fn get(&self, path: String) -> Answer {
+        self.ask(Ask::new(Method::GET, path).by(DRIVER)).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+async fn register_lot(server: &Server) {
+    let rates = json!({"motorcycle": 25, "compact": 50, "standard": 50, "large": 75});
+    let lot = json!({
+        "name": "Load", "address": "Street 1", "time_zone": "Europe/Berlin", "currency": "EUR",
+        "position": {"latitude_microdegrees": 52_000_000, "longitude_microdegrees": 13_000_000},
+        "tariff": {"currency": "EUR", "unit_minutes": 15, "rates": rates},
+    });
+    let spot = |n: usize| json!({"number": format!("{n:03}"), "zone": "A", "size": "standard"});
+    let spots = json!({"spots": (0..SPOTS).map(spot).collect::<Vec<_>>()});
+    for (path, body) in [("/v1/lots/load", lot), ("/v1/lots/load/spots", spots)] {
+        let put = server.ask(Ask::new(Method::PUT, path).by(ADMIN).json(body)).await;
+        assert!(put.status.is_success(), "{put:?}");
+    }
+}
+
+fn reserve(key: &str) -> Ask {
+    let body = json!({
+        "lot_id": "load", "vehicle": {"class": "standard"},
+        "start_time": "2027-03-02T10:00:00Z", "end_time": "2027-03-02T12:00:00Z",
+    });
+    Ask::new(Method::POST, "/v1/reservations").by(DRIVER).key(key).json(body)
+}
+
+fn pay(reservation: &str) -> Ask {
+    let body = json!({"reservation_id": reservation, "payment_method": "pm_card_visa"});
+    Ask::new(Method::POST, "/v1/payments").by(DRIVER).key(format!("pay-{reservation}")).json(body)
+}
+
+#[derive(Debug, Default, Clone)]
+struct Acknowledged {
+    /// Key and reservation.
+    held: Vec<(String, String)>,
+    /// Reservation and payment.
+    asked_to_pay: Vec<(String, String)>,
+}
+
+/// One client: holds, pays every third, until the server is gone.
+async fn client(api: Api, number: usize, acknowledged: Arc<Mutex<Acknowledged>>) {
+    for turn in 0.. {
+        let key = format!("k-{number}-{turn}");
+        let Ok(answer) = api.ask(&reserve(&key)).await else { return };
+        assert_eq!(answer.status.as_u16(), 201, "{answer:?}");
+        let id = answer.text("/id").to_owned();
+        acknowledged.lock().unwrap().held.push((key, id.clone()));
+        if turn % 3 == 0 {
+            let Ok(answer) = api.ask(&pay(&id)).await else { return };
+            assert_eq!(answer.status.as_u16(), 202, "{answer:?}");
+            acknowledged.lock().unwrap().asked_to_pay.push((id, answer.text("/id").to_owned()));
+        }
+    }
+}
+
+/// Runs the load, kills the server in its middle, and returns what was acknowledged.
+async fn load_and_kill(server: &mut Server) -> Acknowledged {
+    let acknowledged = Arc::new(Mutex::new(Acknowledged::default()));
+    let clients: Vec<_> =
+        (0..CLIENTS).map(|number| tokio::spawn(client(server.api.clone(), number, acknowledged.clone()))).collect();
+    while acknowledged.lock().unwrap().held.len() < KILLED_AFTER {
+        assert!(!clients.iter().all(tokio::task::JoinHandle::is_finished), "the load stopped by itself");
+        tokio::task::yield_now().await;
+    }
+    server.kill();
+    for client in clients {
+        client.await.unwrap();
+    }
+    let acknowledged = acknowledged.lock().unwrap();
+    acknowledged.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigkill_in_a_load_loses_nothing_acknowledged_and_leaves_no_orphan_claim() {
+    let (mut first, data) = Server::fresh("kill");
+    register_lot(&first).await;
+    let acknowledged = load_and_kill(&mut first).await;
+    assert!(acknowledged.held.len() >= KILLED_AFTER && !acknowledged.asked_to_pay.is_empty());
+
+    let second = Server::start(&data, None);
+    let mut spots = BTreeSet::new();
+    for (key, id) in &acknowledged.held {
+        let found = second.get(format!("/v1/reservations/{id}")).await;
+        assert_eq!((found.status.as_u16(), found.text("/id")), (200, id.as_str()), "{key}");
+        assert!(spots.insert(found.text("/spot_id").to_owned()), "two stays on one spot: {found:?}");
+        let again = second.ask(reserve(key)).await;
+        assert_eq!((again.status.as_u16(), again.text("/id")), (201, id.as_str()), "a retry gets the first answer");
+    }
+
+    second.advance(0).await;
+    let mut paid = 0;
+    for (reservation, payment) in &acknowledged.asked_to_pay {
+        assert_eq!(second.get(format!("/v1/payments/{payment}")).await.text("/status"), "succeeded", "{payment}");
+        let found = second.get(format!("/v1/reservations/{reservation}")).await;
+        assert_eq!(found.text("/status"), "confirmed", "{found:?}");
+        paid += 1;
+    }
+
+    // A payment may have been written whose answer the client never saw; those are confirmed as well.
+    second.advance(12).await;
+    let listed = second.get("/v1/users/dora/reservations?limit=100".to_owned()).await;
+    let all = listed.body.pointer("/items").and_then(Value::as_array).unwrap();
+    let confirmed = all.iter().filter(|stay| stay["status"] == "confirmed").count();
+    let expired = all.iter().filter(|stay| stay["status"] == "expired").count();
+    assert!(all.len() < 100, "one page holds them all");
+    assert_eq!(confirmed + expired, all.len(), "every hold is paid for or over");
+    assert!((paid..=paid + CLIENTS).contains(&confirmed), "{paid} paid, {confirmed} confirmed");
+    let query = "lot_id=load&vehicle_class=standard&start_time=2027-03-02T10:00:00Z&end_time=2027-03-02T12:00:00Z";
+    let free = second.get(format!("/v1/spots/available?{query}&limit=1")).await;
+    assert_eq!(free.number("/free_spots"), i64::try_from(SPOTS - confirmed).unwrap(), "{free:?}");
+    let queues = second.ask(Ask::new(Method::GET, "/_local/queues")).await;
+    for (name, queue) in queues.body.as_object().unwrap() {
+        assert_eq!(queue["visible"], 0, "{name}: {queue}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_on_the_same_folder_is_refused() {
+    let (_first, data) = Server::fresh("twice");
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parkade"));
+    let second = command.args(["--port", "0", "--data"]).arg(&data).arg("--template").arg(template).output().unwrap();
+    assert!(!second.status.success());
+    let text = String::from_utf8(second.stderr).unwrap();
+    assert!(text.contains("another parkade"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_stops_it_cleanly() {
+    let (mut server, _) = Server::fresh("interrupt");
+    assert!(server.get("/v1/reservations/res_0000000000000".to_owned()).await.status.is_client_error());
+    let interrupted = Command::new("kill").args(["-INT", &server.process.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    assert!(server.process.wait().unwrap().success());
+}
+
+/// Plays the demo and returns the lines of its summary.
+fn demo(server: &Server, arguments: &[&str]) -> Vec<String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parkade"));
+    let played = command.arg("demo").args(["--url", &server.url]).args(arguments).output().unwrap();
+    let text = String::from_utf8(played.stdout).unwrap();
+    assert!(played.status.success(), "{text}\n{}", String::from_utf8_lossy(&played.stderr));
+    text.lines().skip_while(|line| !line.contains("Summary")).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_ends_with_a_completed_stay_and_the_difference_refunded() {
+    let (server, _) = Server::fresh("demo");
+    let summary = demo(&server, &[]).join("\n");
+    for line in ["status      completed", "price       2.50 EUR", "paid        4.00 EUR", "refunded    1.50 EUR"] {
+        assert!(summary.contains(line), "{line} in\n{summary}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_needs_no_clock_that_moves() {
+    let (server, _) = Server::fresh("demo-real-time");
+    let summary = demo(&server, &["--real-time"]).join("\n");
+    assert!(summary.contains("status      completed") && summary.contains("due         0.00 EUR"), "{summary}");
+}

@@ -1,0 +1,61 @@
+//! From who asks to what the store lets them reach.
+
+use parkade_identity::{Denied, GatePermit, Principal, Role};
+use parkade_store::Access;
+
+/// Whose stays `principal` may read: drivers their own, operators and gates their lot's, admins all.
+#[must_use]
+pub fn read_access(principal: &Principal) -> Access {
+    match (principal.role, &principal.lot) {
+        (Role::Driver, _) => Access::Owner(principal.subject.clone()),
+        (Role::Operator | Role::Gate, Some(lot)) => Access::Lot(lot.clone()),
+        (Role::Operator | Role::Admin, _) => Access::All,
+        // A gate is always bound to a lot; without one it reaches what belongs to itself.
+        (Role::Gate, None) => Access::Owner(principal.subject.clone()),
+    }
+}
+
+/// Whose stays `principal` may modify or cancel: drivers their own, operators their lot's, admins all.
+///
+/// # Errors
+/// [`Denied::Forbidden`] for gates: they let vehicles in and out.
+pub fn change_access(principal: &Principal) -> Result<Access, Denied> {
+    match principal.role {
+        Role::Driver | Role::Operator | Role::Admin => Ok(read_access(principal)),
+        Role::Gate => Err(Denied::Forbidden),
+    }
+}
+
+/// The stays of the gate's lot.
+#[must_use]
+pub fn gate_access(permit: &GatePermit) -> Access {
+    Access::Lot(permit.lot().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use parkade_domain::ids::{LotId, UserId};
+
+    use super::*;
+
+    #[test]
+    fn everybody_reaches_what_is_theirs() {
+        let user = UserId::new("x").unwrap();
+        let lot = LotId::new("lot-1").unwrap();
+        let own = || Access::Owner(user.clone());
+        let of_lot = || Access::Lot(lot.clone());
+        let rows = [
+            (Role::Driver, None, own(), Ok(own())),
+            (Role::Operator, Some(lot.clone()), of_lot(), Ok(of_lot())),
+            (Role::Operator, None, Access::All, Ok(Access::All)),
+            (Role::Gate, Some(lot.clone()), of_lot(), Err(Denied::Forbidden)),
+            (Role::Gate, None, own(), Err(Denied::Forbidden)),
+            (Role::Admin, None, Access::All, Ok(Access::All)),
+        ];
+        for (role, bound, read, change) in rows {
+            let principal = Principal { subject: user.clone(), role, lot: bound };
+            assert_eq!(read_access(&principal), read, "{principal:?}");
+            assert_eq!(change_access(&principal), change, "{principal:?}");
+        }
+    }
+}

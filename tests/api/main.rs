@@ -1,0 +1,18 @@
+//! The API, function by function, in process and on the embedded engine: what each answers, what it refuses, and that asking again
+//! is safe.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod bad_input;
+mod gate;
+mod harness;
+mod lots;
+mod problems;
+mod recurring;
+mod retries;
+mod story;
+mod tenants;

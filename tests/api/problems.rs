@@ -1,0 +1,178 @@
+//! Every problem the registry knows is reached by a request, and a store that fails is told from a defect.
+
+use std::collections::BTreeSet;
+
+use parkade_api::Code;
+use parkade_testkit::Fault;
+use serde_json::{Value, json};
+
+use crate::harness::{ALICE, Api, BOB, GATE, OLGA, ROOT, Reply, booking, lot, with};
+
+/// Codes that no function of this crate's routes answers with: the first is the gateway's, the others belong to what is not built yet
+/// or cannot be provoked in a test.
+const UNREACHED: [Code; 3] = [Code::RouteNotFound, Code::IdempotencyInProgress, Code::PaymentsExhausted];
+
+#[tokio::test]
+async fn every_problem_is_reached_with_its_status() {
+    let api = Api::new().await;
+    let mut reached = BTreeSet::new();
+    let mut saw = |reply: Reply, code: Code| {
+        reached.insert(code);
+        let entry = code.entry();
+        reply.refused(entry.status.as_u16(), entry.code)
+    };
+    let new = |key: &'static str, body: Value| api.post("/v1/reservations", ALICE, key, body);
+    let base = || booking("12:00", "14:00");
+
+    saw(api.call("POST", "/v1/reservations", ALICE).key("k").bytes(b"{".to_vec()).await, Code::MalformedJson);
+    saw(api.call("POST", "/v1/reservations", ALICE).json(base()).await, Code::MissingIdempotencyKey);
+    saw(new("a b", base()).await, Code::InvalidIdempotencyKey);
+    saw(api.anonymous("GET", "/v1/reservations/res_0000000000001").send().await, Code::Unauthenticated);
+    saw(api.call("PUT", "/v1/lots/central", ALICE).json(lot()).await, Code::Forbidden);
+    saw(new("k", with(base(), "lot_id", json!("nowhere"))).await, Code::LotNotFound);
+    saw(new("k", with(base(), "spot_id", json!("Z9"))).await, Code::SpotNotFound);
+    saw(api.get("/v1/reservations/res_0000000000001", ALICE).await, Code::ReservationNotFound);
+    saw(api.get("/v1/payments/pay_0000000000001_1", ALICE).await, Code::PaymentNotFound);
+    saw(api.call("POST", "/v1/quotes", ALICE).bytes(vec![b' '; 2_000_000]).await, Code::BodyTooLarge);
+    saw(new("k", with(base(), "admin", json!(true))).await, Code::InvalidFields);
+    saw(new("k", booking("09:00", "14:00")).await, Code::WindowInPast);
+    saw(new("k", booking("14:00", "12:00")).await, Code::WindowReversed);
+    saw(new("k", booking("12:00", "12:10")).await, Code::WindowOffGrid);
+    saw(new("k", with(base(), "end_time", json!("2026-11-23T14:00"))).await, Code::WindowTooLong);
+    let gap = with(with(base(), "start_time", json!("2027-03-28T02:30")), "end_time", json!("2027-03-28T04:00"));
+    saw(new("k", gap).await, Code::LocalTimeGap);
+    let far = with(with(base(), "start_time", json!("2027-03-28T12:30")), "end_time", json!("2027-03-28T14:00"));
+    saw(new("k", far).await, Code::WindowBeyondHorizon);
+    saw(new("k", with(base(), "vehicle", json!({"class": "motorcycle"}))).await, Code::NotPriced);
+    saw(
+        new("k", with(with(base(), "vehicle", json!({"class": "large"})), "spot_id", json!("A1"))).await,
+        Code::VehicleFitsNowhere,
+    );
+
+    let id = api.held("a1", with(base(), "spot_id", json!("A1"))).await;
+    let path = format!("/v1/reservations/{id}");
+    saw(new("a1", base()).await, Code::IdempotencyKeyReused);
+    saw(new("k", with(base(), "spot_id", json!("A1"))).await, Code::SpotNotAvailable);
+    api.held("a2", base()).await;
+    api.held("b1", base()).await;
+    saw(new("k", base()).await, Code::NoSpotAvailable);
+    saw(
+        api.call("PATCH", &path, ALICE).header("if-match", "\"v9\"").json(json!({"spot_id": "A2"})).await,
+        Code::VersionMismatch,
+    );
+    let pay = |id: &str| json!({"reservation_id": id, "payment_method": "pm_1"});
+    let payment = api.post("/v1/payments", ALICE, "p1", pay(&id)).await.expect(202).text("id");
+    let open = saw(api.post("/v1/payments", ALICE, "p2", pay(&id)).await, Code::PaymentInProgress);
+    assert_eq!((open.text("payment_id"), open.header("retry-after")), (payment.clone(), "1"));
+    api.settle(&payment, false).await;
+    saw(api.post("/v1/payments", ALICE, "p1", pay(&id)).await, Code::PaymentDeclined);
+    api.paid(&id, "p3").await;
+    saw(api.post("/v1/payments", ALICE, "p4", pay(&id)).await, Code::NothingToPay);
+    let enter = json!({"lot_id": "central", "reservation_id": id});
+    saw(api.post("/v1/gate/check-in", GATE, "1", enter.clone()).await, Code::TooEarly);
+
+    let conflict = saw(api.post("/v1/gate/check-out", GATE, "2", enter.clone()).await, Code::StateConflict);
+    assert_eq!((conflict.text("state"), &conflict.body["allowed"]), ("confirmed".into(), &json!(["checked_in"])));
+    let unpaid = api.held("late", booking("16:00", "17:00")).await;
+    api.at("10:10:00");
+    saw(api.post("/v1/payments", ALICE, "p5", pay(&unpaid)).await, Code::HoldExpired);
+    api.at("12:00:00");
+    saw(api.call("DELETE", &path, ALICE).send().await, Code::AlreadyStarted);
+    api.at("14:00:00");
+    saw(api.post("/v1/gate/check-in", GATE, "3", enter).await, Code::StayEnded);
+
+    others(&api, &mut saw).await;
+    let missing: Vec<_> =
+        Code::ALL.iter().filter(|code| !reached.contains(code) && !UNREACHED.contains(code)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// What needs another policy, a tie, a series, or a store that fails.
+async fn others(api: &Api, saw: &mut impl FnMut(Reply, Code) -> Reply) {
+    let strict = json!({"min_length_minutes": 60, "min_notice_minutes": 120});
+    api.call("PUT", "/v1/lots/strict", ROOT).json(with(lot(), "policy", strict)).await.expect(201);
+    let spots = json!({"spots": [{"number": "1", "zone": "A", "size": "large"}]});
+    api.call("PUT", "/v1/lots/strict/spots", ROOT).json(spots).await.expect(200);
+    let strict = |start: &str, end: &str| with(booking(start, end), "lot_id", json!("strict"));
+    saw(api.post("/v1/reservations", ALICE, "s", strict("17:00", "17:30")).await, Code::WindowTooShort);
+    saw(api.post("/v1/reservations", ALICE, "s", strict("15:00", "17:00")).await, Code::WindowTooSoon);
+
+    let series = json!({"lot_id": "central", "vehicle": {"class": "large"}, "recurrence":
+        {"weekdays": ["mon", "tue"], "start": "09:00", "end": "17:00", "from": "2026-11-23", "until": "2026-11-25"}});
+    let series = format!("/v1/reservations/{}", api.held("series", series).await);
+    saw(api.call("PATCH", &series, ALICE).json(json!({"spot_id": "B1"})).await, Code::SeriesUnchangeable);
+    for key in ["t1", "t2"] {
+        api.confirmed(key, with(booking("15:00", "16:00"), "plate", json!({"text": "AB 1"}))).await;
+    }
+    api.at("15:00:00");
+    let plate = json!({"lot_id": "central", "plate": {"text": "AB 1"}});
+    saw(api.post("/v1/gate/check-in", GATE, "t", plate).await, Code::PlateAmbiguous);
+
+    api.faults.add_rule(|_| Some(Fault::Throttled));
+    let unavailable = saw(api.get(&series, ALICE).await, Code::StoreUnavailable);
+    assert_eq!(unavailable.header("retry-after"), "2");
+    api.faults.lift();
+    let code = series.trim_start_matches("/v1/reservations/res_");
+    let damage = json!({
+        "TableName": "Records",
+        "Key": {"pk": {"S": format!("R#{code}")}, "sk": {"S": "A"}},
+        "UpdateExpression": "SET st = :s",
+        "ExpressionAttributeValues": {":s": {"S": "vanished"}},
+    });
+    api.engine.call("UpdateItem", &damage.to_string()).unwrap();
+    let internal = saw(api.get(&series, ALICE).await, Code::Internal);
+    let members: Vec<_> = internal.body.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(members, ["code", "instance", "status", "title", "type"], "nothing else is told");
+}
+
+#[tokio::test]
+async fn a_store_that_fails_at_any_moment_is_503_and_asking_again_is_safe() {
+    let pay = |id: &str| json!({"reservation_id": id, "payment_method": "pm_1"});
+    for operation in ["Query", "GetItem", "BatchGetItem", "TransactWriteItems", "PutItem"] {
+        let api = Api::new().await;
+        let fail = move || api_rule(operation);
+        let mut failed = 0;
+        let mut again = async |path: &str, key: &str, body: Value, status: u16| {
+            api.faults.add_rule(fail());
+            let first = api.post(path, ALICE, key, body.clone()).await;
+            if first.status != status {
+                failed += 1;
+                assert_eq!(first.refused(503, "store_unavailable").header("retry-after"), "2", "{operation}");
+            }
+            api.faults.lift();
+            api.post(path, ALICE, key, body).await.expect(status)
+        };
+        let id = again("/v1/reservations", "k", booking("12:00", "14:00"), 201).await.text("id");
+        again("/v1/payments", "p", pay(&id), 202).await;
+        let listed = api.get("/v1/users/alice/reservations", ALICE).await.expect(200).body;
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{operation}");
+        assert!(failed > 0 || matches!(operation, "GetItem" | "BatchGetItem"), "{operation} was never called");
+    }
+}
+
+fn api_rule(operation: &'static str) -> impl Fn(&parkade_testkit::Call) -> Option<Fault> + Send + Sync + 'static {
+    move |call| (call.operation == operation).then_some(Fault::LostReply)
+}
+
+#[tokio::test]
+async fn a_late_payment_takes_the_time_again_or_comes_back() {
+    let api = Api::new().await;
+    let at = || with(booking("12:00", "14:00"), "spot_id", json!("B1"));
+    let large = |key: &'static str, token: &'static str| {
+        api.post("/v1/reservations", token, key, with(at(), "vehicle", json!({"class": "large"})))
+    };
+    let pay = |id: &str| json!({"reservation_id": id, "payment_method": "pm_1"});
+    let first = large("k1", ALICE).await.expect(201).text("id");
+    let payment = api.post("/v1/payments", ALICE, "p1", pay(&first)).await.expect(202).text("id");
+    api.at("10:11:00");
+    let second = large("k2", BOB).await.expect(201).text("id");
+    api.settle(&payment, true).await;
+    let refunded = api.get(&format!("/v1/reservations/{first}"), ALICE).await.expect(200);
+    assert_eq!((refunded.text("status"), refunded.text("reason")), ("expired".into(), "paid_too_late".into()));
+    assert_eq!(refunded.body["paid"], refunded.body["refunded"]);
+
+    let payment = api.post("/v1/payments", BOB, "p2", pay(&second)).await.expect(202).text("id");
+    api.at("10:30:00");
+    api.settle(&payment, true).await;
+    assert_eq!(api.get(&format!("/v1/reservations/{second}"), OLGA).await.expect(200).text("status"), "confirmed");
+}

@@ -1,0 +1,80 @@
+//! Measures what the project promises: capacity, contention, search, sweeps, and the functions' binaries.
+//!
+//! `make bench` runs everything; `parkade-bench <section>…` runs some: units, search, crowd, sweeps, functions, warm.
+//! Prints one table per section and writes all figures to `target/bench.json`.
+
+mod crowd;
+mod figure;
+mod fixture;
+mod functions;
+mod host;
+mod search;
+mod sweeps;
+mod units;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use tokio::runtime::Builder;
+
+use figure::Report;
+
+/// Why a measurement could not be made.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
+const REPORT_FILE: &str = "target/bench.json";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("parkade-bench: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
+/// Whether every target was reached.
+fn run() -> Result<bool, Failure> {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|name| name == section);
+    let mut report = Report::default();
+    if wants("units") {
+        // Time is simulated there: it counts the round trips.
+        let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
+        report.add(runtime.block_on(units::measure())?);
+    }
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    if wants("search") {
+        report.add(runtime.block_on(search::measure())?);
+        report.add(runtime.block_on(search::groups())?);
+    }
+    if wants("crowd") {
+        report.add(runtime.block_on(crowd::measure())?);
+    }
+    if wants("sweeps") {
+        report.add(runtime.block_on(sweeps::measure())?);
+    }
+    if wants("functions") {
+        report.add(runtime.block_on(functions::measure())?);
+    }
+    if wants("warm") {
+        report.add(runtime.block_on(functions::warm())?);
+    }
+    std::fs::write(REPORT_FILE, serde_json::to_string_pretty(&report.to_json())?)?;
+    let (targets, missed) = report.verdict();
+    println!("\n{} of {targets} targets reached; all figures are in {REPORT_FILE}", targets - missed.len());
+    missed.iter().for_each(|figure| println!("missed: {figure}"));
+    Ok(missed.is_empty())
+}

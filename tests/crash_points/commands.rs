@@ -1,0 +1,353 @@
+//! Every command of the store, each with what it needs.
+
+use parkade_domain::decide::Dossier;
+use parkade_domain::geometry::Shape;
+use parkade_domain::ids::PaymentId;
+use parkade_domain::policy::LotPolicy;
+use parkade_domain::reservation::{DueKind, Reason};
+use parkade_store::{Access, CommandError, Done, Modification, OutOfService, Reserve, Store, WalkIn};
+use parkade_tests::given::{self, T0, booking, id, window};
+use parkade_tests::world::{order, sweep_one};
+use parkade_tests::{Snapshot, World};
+
+/// Seconds of a hold in this suite.
+const HOLD_S: i64 = 300;
+/// The reservation a case is about, and somebody else's.
+const MINE: u64 = 1;
+const OTHER: u64 = 2;
+/// When [`MINE`] begins and ends, in minutes after the start of the suite.
+const BEGINS: i64 = 60;
+const ENDS: i64 = 180;
+
+/// What happened before the command.
+#[derive(Debug, Clone, Copy)]
+enum Before {
+    Nothing,
+    Held,
+    /// A charge is requested and the provider has carried it out.
+    Charged,
+    /// As [`Before::Charged`], and the provider said no.
+    Declined,
+    /// As [`Before::Charged`], but the hold ran out meanwhile.
+    ChargedLate,
+    /// As [`Before::ChargedLate`], and somebody else took the spot.
+    ChargedLateAndTaken,
+    /// As [`Before::ChargedLateAndTaken`] in a lot without another spot.
+    ChargedLateAndFull,
+    /// The hold was swept before its charge was asked for.
+    Swept,
+    Confirmed,
+    /// Confirmed, and somebody else's confirmed stay follows on the same spot.
+    ConfirmedAndFollowed,
+    Inside,
+    InsideAndFollowed,
+    /// A vehicle without a reservation.
+    DriveUp,
+    /// Cancelled: a refund is requested and the provider has carried it out.
+    Refunded,
+    OutOfService,
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+enum Ask {
+    Reserve { spot: Option<&'static str>, windows: Vec<(i64, i64)> },
+    Pay,
+    Settle,
+    Void,
+    Cancel,
+    Modify(Modification),
+    Enter,
+    Leave,
+    Sweep(DueKind),
+    WalkIn,
+    Close { from: i64, until: i64 },
+    Open,
+    PutLot,
+    PutSpots,
+}
+
+/// A command under test.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) group: &'static str,
+    /// Whether a retry has the same answer. A command on the lot answers what it found this time; what it leaves is the same.
+    pub(crate) repeats_its_answer: bool,
+    /// Whether it leaves exactly the same. A lot or its spots written twice are one version ahead.
+    pub(crate) leaves_the_same: bool,
+    before: Before,
+    /// Seconds between the last thing that happened and the command.
+    wait_s: i64,
+    ask: Ask,
+}
+
+/// All of them.
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |group, name, before, wait_s, ask| Case {
+        name,
+        group,
+        repeats_its_answer: group != "lot",
+        leaves_the_same: !matches!(ask, Ask::PutLot | Ask::PutSpots),
+        before,
+        wait_s,
+        ask,
+    };
+    let reserve = |spot, windows: &[(i64, i64)]| Ask::Reserve { spot, windows: windows.to_vec() };
+    let nothing = Modification { start: None, end: None, spot: None };
+    let end = |minutes| Ask::Modify(Modification { end: Some(T0.plus(minutes)), ..nothing.clone() });
+    let moved = Modification { start: Some(T0.plus(BEGINS + 150)), end: Some(T0.plus(ENDS + 150)), ..nothing.clone() };
+    let other_spot = Modification { spot: Some("0002".to_owned()), ..nothing.clone() };
+    let far_spot = Modification { spot: Some("0009".to_owned()), ..nothing.clone() };
+    let at = |minutes: i64| minutes * 60;
+    vec![
+        case("reserve", "hold the best spot", Before::Nothing, 0, reserve(None, &[(BEGINS, ENDS)])),
+        case("reserve", "hold a named spot", Before::Nothing, 0, reserve(Some("0003"), &[(BEGINS, ENDS)])),
+        case("reserve", "hold over two pages", Before::Nothing, 0, reserve(None, &[(300, 1_200)])),
+        case(
+            "reserve",
+            "hold a series",
+            Before::Nothing,
+            0,
+            reserve(None, &[(60, 120), (1_500, 1_560), (2_940, 3_000)]),
+        ),
+        case("reserve", "take over an expired hold", Before::Held, HOLD_S, reserve(Some("0001"), &[(BEGINS, ENDS)])),
+        case("reserve", "admit a drive-up", Before::Nothing, 0, Ask::WalkIn),
+        case("pay", "ask for a payment", Before::Held, 0, Ask::Pay),
+        case("pay", "confirm", Before::Charged, 0, Ask::Settle),
+        case("pay", "record a decline", Before::Declined, 0, Ask::Settle),
+        case("pay", "confirm late on the same spot", Before::ChargedLate, 0, Ask::Settle),
+        case("pay", "confirm late on another spot", Before::ChargedLateAndTaken, 0, Ask::Settle),
+        case("pay", "refund what came too late", Before::ChargedLateAndFull, 0, Ask::Settle),
+        case("pay", "void what is not wanted any more", Before::Swept, 0, Ask::Void),
+        case("pay", "record a refund", Before::Refunded, 0, Ask::Settle),
+        case("change", "cancel a hold", Before::Held, 0, Ask::Cancel),
+        case("change", "cancel and refund", Before::Confirmed, 0, Ask::Cancel),
+        case("change", "extend", Before::Confirmed, 0, end(ENDS + 30)),
+        case("change", "extend over the page's end", Before::Confirmed, 0, end(480)),
+        case("change", "shorten and refund", Before::Confirmed, 0, end(ENDS - 30)),
+        case("change", "move in time", Before::Confirmed, 0, Ask::Modify(moved)),
+        case("change", "move within the tile", Before::Confirmed, 0, Ask::Modify(other_spot)),
+        case("change", "move to another tile", Before::Confirmed, 0, Ask::Modify(far_spot)),
+        case("change", "modify a hold", Before::Held, 0, end(ENDS + 30)),
+        case("gate", "check in", Before::Confirmed, at(BEGINS), Ask::Enter),
+        case("gate", "check in early", Before::Confirmed, at(BEGINS - 10), Ask::Enter),
+        case("gate", "check out", Before::Inside, at(ENDS - BEGINS), Ask::Leave),
+        case("gate", "check out early and refund", Before::Inside, at(30), Ask::Leave),
+        case("gate", "check out late and owe", Before::Inside, at(ENDS - BEGINS + 40), Ask::Leave),
+        case("gate", "let a drive-up out", Before::DriveUp, at(50), Ask::Leave),
+        case("sweep", "expire a hold", Before::Held, HOLD_S, Ask::Sweep(DueKind::HoldExpiry)),
+        case("sweep", "give up on a no-show", Before::Confirmed, at(BEGINS + 45), Ask::Sweep(DueKind::NoShow)),
+        case(
+            "sweep",
+            "let a claim follow its vehicle",
+            Before::Inside,
+            at(ENDS - BEGINS + 5),
+            Ask::Sweep(DueKind::Overstay),
+        ),
+        case(
+            "sweep",
+            "push the next one away",
+            Before::InsideAndFollowed,
+            at(ENDS - BEGINS + 5),
+            Ask::Sweep(DueKind::Overstay),
+        ),
+        case("lot", "close a free spot", Before::Nothing, 0, Ask::Close { from: BEGINS, until: ENDS }),
+        case("lot", "close a booked spot", Before::Confirmed, 0, Ask::Close { from: 0, until: ENDS }),
+        case("lot", "close a spot booked twice", Before::ConfirmedAndFollowed, 0, Ask::Close { from: 0, until: 400 }),
+        case("lot", "open a spot again", Before::OutOfService, 0, Ask::Open),
+        case("lot", "change a lot", Before::Nothing, 0, Ask::PutLot),
+        case("lot", "register spots", Before::Nothing, 0, Ask::PutSpots),
+    ]
+}
+
+impl Case {
+    /// The world just before the command.
+    pub(crate) async fn given(&self) -> World {
+        let spots = if matches!(self.before, Before::ChargedLateAndFull) { 1 } else { 10 };
+        let policy = LotPolicy { hold_ttl_s: 300, turnover_buffer_minutes: 5, ..LotPolicy::default() };
+        let world = World::new(Shape::Hourly, spots, policy).await;
+        let store = world.store();
+        self.before.happens(&world, &store).await;
+        world.clock.advance(self.wait_s);
+        for kind in [DueKind::HoldExpiry, DueKind::NoShow, DueKind::Overstay] {
+            // The sweeps have always been running: they do not look back to before the lot.
+            store.due(kind, world.clock.now_s()).await.unwrap();
+        }
+        world
+    }
+
+    /// Asks, and tells the answer as text, without whether it was found or made.
+    pub(crate) async fn run(&self, world: &World, store: &Store) -> Result<String, CommandError> {
+        let now_s = world.clock.now_s();
+        let command =
+            order(if matches!(self.before, Before::DriveUp) { drive_up().new.id } else { id(MINE) }, 77, 7, now_s);
+        let done = |done: Done| told(&done.dossier);
+        match &self.ask {
+            Ask::Reserve { spot, windows } => {
+                let windows = windows.iter().map(|(from, until)| window(*from, *until)).collect();
+                let new = booking(3, 3, windows);
+                store.reserve(&Reserve { new, spot: spot.map(str::to_owned), now_s }).await.map(done)
+            }
+            Ask::Pay => store
+                .pay(&command, "pm_card")
+                .await
+                .map(|(payment, done)| format!("{payment:?} {}", told(&done.dossier))),
+            Ask::Settle => settle(world, store).await.map(done),
+            Ask::Void => store.settle(payment(1), &parkade_store::ChargeOutcome::Void, now_s).await.map(done),
+            Ask::Cancel => store.cancel(&command, Reason::DriverCancelled).await.map(done),
+            Ask::Modify(wish) => store.modify(&command, wish).await.map(done),
+            Ask::Enter => store.check_in(&command).await.map(done),
+            Ask::Leave => store.check_out(&command).await.map(done),
+            Ask::Sweep(kind) => self.sweep(store, *kind, now_s).await,
+            Ask::WalkIn => store.walk_in(&WalkIn { now_s, ..drive_up() }).await.map(done),
+            Ask::Close { from, until } => {
+                let request = OutOfService {
+                    lot: world.lot.id.clone(),
+                    spot: "0001".to_owned(),
+                    window: window(*from, *until),
+                    reason: "cleaning".to_owned(),
+                    key: 0x00AB_CDEF_0123_4567,
+                    now_s,
+                };
+                store.take_out_of_service(&request).await.map(|displaced| format!("{displaced:?}"))
+            }
+            Ask::Open => store.put_in_service(&world.lot.id, "0001", now_s).await.map(|released| format!("{released}")),
+            Ask::PutLot => {
+                let mut lot = world.lot.clone();
+                lot.name = "Side street".to_owned();
+                let put = store.put_lot(lot, given::tariff(), None).await;
+                put.map(|lot| format!("{lot:?}")).map_err(of_lot)
+            }
+            Ask::PutSpots => {
+                let put = store.put_spots(&world.lot.id, given::spots(12)).await;
+                put.map(|directory| format!("{directory:?}")).map_err(of_lot)
+            }
+        }
+    }
+
+    /// What a sweep does with what is due, as its function carries it out: nothing to do is no error.
+    async fn sweep(&self, store: &Store, kind: DueKind, now_s: i64) -> Result<String, CommandError> {
+        match sweep_one(store, kind, id(MINE), now_s).await {
+            Ok(_) | Err(CommandError::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+        store.dossier(id(MINE), &Access::System).await.map(|d| told(&d))
+    }
+}
+
+fn of_lot(error: parkade_store::LotError) -> CommandError {
+    match error {
+        parkade_store::LotError::Store(error) => CommandError::Store(error),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn told(dossier: &Dossier) -> String {
+    format!("{dossier:?}")
+}
+
+fn payment(number: u8) -> PaymentId {
+    PaymentId { reservation: id(MINE), number }
+}
+
+fn drive_up() -> WalkIn {
+    WalkIn { new: given::drive_up(4, 4), now_s: given::T0_S }
+}
+
+/// Records the provider's word on the newest payment.
+async fn settle(world: &World, store: &Store) -> Result<Done, CommandError> {
+    let newest = store.dossier(id(MINE), &Access::System).await?.payments.len();
+    let number = if newest > 1 && matches!(newest, 2) && world.provider().entry(payment(2)).is_some() { 2 } else { 1 };
+    let (stored, _) = store.payment(payment(number), &Access::System).await?;
+    let outcome = world.provider().ask(&stored, false);
+    store.settle(stored.id, &outcome, world.clock.now_s()).await
+}
+
+impl Before {
+    async fn happens(self, world: &World, store: &Store) {
+        let now_s = world.clock.now_s();
+        match self {
+            Self::Nothing => {}
+            Self::Held => hold(store, MINE, (BEGINS, ENDS), now_s).await,
+            Self::Charged => charged(world, store, false).await,
+            Self::Declined => charged(world, store, true).await,
+            Self::ChargedLate => {
+                charged(world, store, false).await;
+                world.clock.advance(HOLD_S);
+            }
+            Self::ChargedLateAndTaken | Self::ChargedLateAndFull => {
+                charged(world, store, false).await;
+                world.clock.advance(HOLD_S);
+                confirmed(world, store, OTHER, (BEGINS, ENDS)).await;
+            }
+            Self::Swept => {
+                hold(store, MINE, (BEGINS, ENDS), now_s).await;
+                store.pay(&order(id(MINE), 11, 1, now_s), "pm_card").await.unwrap();
+                let later_s = world.clock.advance(HOLD_S);
+                sweep_one(store, DueKind::HoldExpiry, id(MINE), later_s).await.unwrap();
+            }
+            Self::Confirmed => confirmed(world, store, MINE, (BEGINS, ENDS)).await,
+            Self::ConfirmedAndFollowed => followed(world, store).await,
+            Self::Inside => {
+                confirmed(world, store, MINE, (BEGINS, ENDS)).await;
+                enter(world, store).await;
+            }
+            Self::InsideAndFollowed => {
+                followed(world, store).await;
+                enter(world, store).await;
+            }
+            Self::DriveUp => drop(store.walk_in(&drive_up()).await.unwrap()),
+            Self::Refunded => {
+                confirmed(world, store, MINE, (1_500, 1_620)).await;
+                store.cancel(&order(id(MINE), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
+                let (refund, _) = store.payment(payment(2), &Access::System).await.unwrap();
+                world.provider().ask(&refund, false);
+            }
+            Self::OutOfService => {
+                let request = OutOfService {
+                    lot: world.lot.id.clone(),
+                    spot: "0001".to_owned(),
+                    window: window(BEGINS, ENDS),
+                    reason: "cleaning".to_owned(),
+                    key: 0x0012_3456,
+                    now_s,
+                };
+                store.take_out_of_service(&request).await.unwrap();
+            }
+        }
+        assert_eq!(
+            Snapshot::take(&world.engine).reservations().len(),
+            world.dossiers(&Snapshot::take(&world.engine)).await.len()
+        );
+    }
+}
+
+/// Everybody wants the first spot.
+async fn hold(store: &Store, key: u64, (from, until): (i64, i64), now_s: i64) {
+    let request = Reserve { new: booking(key, key, vec![window(from, until)]), spot: Some("0001".to_owned()), now_s };
+    assert!(!store.reserve(&request).await.unwrap().replayed);
+}
+
+async fn charged(world: &World, store: &Store, declines: bool) {
+    let now_s = world.clock.now_s();
+    hold(store, MINE, (BEGINS, ENDS), now_s).await;
+    let (payment, _) = store.pay(&order(id(MINE), 11, 1, now_s), "pm_card").await.unwrap();
+    world.provider().ask(&payment, declines);
+}
+
+async fn confirmed(world: &World, store: &Store, key: u64, stay: (i64, i64)) {
+    let now_s = world.clock.now_s();
+    hold(store, key, stay, now_s).await;
+    let (payment, _) = store.pay(&order(id(key), 11, 1, now_s), "pm_card").await.unwrap();
+    world.deliver(store, payment.id, false).await.unwrap();
+}
+
+async fn followed(world: &World, store: &Store) {
+    confirmed(world, store, MINE, (BEGINS, ENDS)).await;
+    confirmed(world, store, OTHER, (ENDS + 15, ENDS + 75)).await;
+}
+
+async fn enter(world: &World, store: &Store) {
+    let now_s = world.clock.advance(BEGINS * 60);
+    store.check_in(&order(id(MINE), 13, 1, now_s)).await.unwrap();
+}

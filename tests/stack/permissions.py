@@ -1,0 +1,110 @@
+"""Which permissions a function's code needs: the store's methods it calls, and what each of those calls of DynamoDB.
+
+The second part is written down here, because it cannot be read off a method's name; `make stack` runs the functions under
+their policies and so finds an entry that says too little.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import template as cfn
+
+Needs = dict[str, set[str]]
+
+
+def _needs(**tables: str) -> Needs:
+    return {table.replace("_", "/", 1).replace("_", "-"): set(actions.split()) for table, actions in tables.items()}
+
+
+def _all(*parts: Needs) -> Needs:
+    union: Needs = {}
+    for part in parts:
+        for table, actions in part.items():
+            union.setdefault(table, set()).update(actions)
+    return union
+
+
+LOT = _needs(Records="BatchGetItem")
+TARIFF = _needs(Records="GetItem")
+DOSSIER = _needs(Records="Query")
+# Reads the record, its lot, its tariff and the tiles it claims; writes tiles and records in one transaction.
+COMMAND = _all(LOT, TARIFF, DOSSIER, _needs(Records="PutItem", Calendar="GetItem BatchGetItem UpdateItem"))
+FREE_SPOTS = _needs(Calendar="Query")
+SPOTS_NOW = _needs(Calendar="GetItem BatchGetItem", Records="GetItem BatchGetItem")
+
+# What the methods of the store and the helpers of the runtime call, by the text of their call.
+CALLS: dict[str, Needs] = {
+    "store.lot(": LOT,
+    "store.tariff(": TARIFF,
+    "store.dossier(": DOSSIER,
+    "store.payment(": DOSSIER,
+    "store.pay(": _all(DOSSIER, _needs(Records="PutItem")),
+    "store.settle(": _all(COMMAND, FREE_SPOTS),
+    "store.reserve(": _all(COMMAND, FREE_SPOTS),
+    "store.modify(": _all(COMMAND, FREE_SPOTS),
+    "store.cancel(": COMMAND,
+    "store.expire(": COMMAND,
+    "store.no_show(": COMMAND,
+    "store.check_in(": COMMAND,
+    "store.check_out(": COMMAND,
+    "store.walk_in(": _all(COMMAND, FREE_SPOTS),
+    "store.overstay(": _all(COMMAND, FREE_SPOTS),
+    "store.search(": _all(LOT, FREE_SPOTS),
+    "store.spots_now(": SPOTS_NOW,
+    "store.reservations_of(": _needs(Records_by_owner="Query", Records="GetItem BatchGetItem"),
+    "store.by_plate(": _needs(Records_by_plate="Query", Records="GetItem BatchGetItem"),
+    "store.lots_in_box(": _needs(Records="Query"),
+    "store.occupancy(": _needs(Derived="GetItem BatchGetItem"),
+    "store.recompute_occupancy(": _all(LOT, FREE_SPOTS, _needs(Derived="PutItem")),
+    "store.put_lot(": _all(LOT, TARIFF, _needs(Records="PutItem DeleteItem")),
+    "store.put_spots(": _all(LOT, _needs(Records="PutItem")),
+    "store.take_out_of_service(": _all(COMMAND, FREE_SPOTS),
+    "store.put_in_service(": _all(COMMAND, _needs(Records="DeleteItem")),
+    # parkade_runtime and parkade_events
+    "lot(&": LOT,
+    "stay_view(": _all(LOT, TARIFF),
+    "Terms::of(": _all(LOT, TARIFF),
+    "spot_now(": SPOTS_NOW,
+    "stays_of(": _needs(Records_by_plate="Query", Records="GetItem BatchGetItem"),
+    "sweep(&": _all(DOSSIER, _needs(Records_due="Query", Derived="GetItem PutItem")),
+}
+STORE_CALL = re.compile(r"\bstore\.[a-z_]+\(")
+TEST_MODULE = re.compile(r"#\[cfg\(test\)\].*", re.DOTALL)
+
+
+class UnknownCall(Exception):
+    """A method of the store that is not in `CALLS`."""
+
+
+def needed(function: str) -> Needs:
+    """By table or `Records/<index>`: the actions that the function's code needs."""
+    found: list[Needs] = []
+    for path in sorted((cfn.ROOT / "functions" / function / "src").glob("**/*.rs")):
+        code = re.sub(r"\s+\.", ".", TEST_MODULE.sub("", _without_comments(path)))
+        for call in STORE_CALL.findall(code):
+            if call not in CALLS:
+                raise UnknownCall(f"{path.relative_to(cfn.ROOT)} calls {call}…), unknown to tests/stack/permissions.py")
+        found += [needs for call, needs in CALLS.items() if re.search(rf"(?<![a-z_]){re.escape(call)}", code)]
+    return _all(*found)
+
+
+def _without_comments(path: Path) -> str:
+    return "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("//"))
+
+
+def allowed(template: dict[str, Any], properties: dict[str, Any]) -> Needs:
+    """By table or `Records/<index>`: the actions of DynamoDB that the function's policy allows, streams aside."""
+    policies: list[Needs] = []
+    for statement in cfn.statements(template, properties):
+        actions = {action.removeprefix("dynamodb:") for action in statement["Action"] if action.startswith("dynamodb:")}
+        resource = statement["Resource"]
+        if not isinstance(resource, dict) or not actions:
+            continue
+        if "Fn::Sub" in resource:
+            policies.append({re.sub(r"\$\{(\w+)\.Arn\}/index/", r"\1/", resource["Fn::Sub"]): actions})
+        elif resource["Fn::GetAtt"][1] == "Arn":
+            policies.append({resource["Fn::GetAtt"][0]: actions})
+    return _all(*policies)

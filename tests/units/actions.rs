@@ -1,0 +1,195 @@
+//! The table of actions.
+
+use parkade_domain::claims::{Claim, SpotPage};
+use parkade_domain::geometry::{Geometry, Shape, Tile};
+use parkade_domain::reservation::{DueKind, Reason, Status};
+use parkade_domain::time::Window;
+use parkade_store::{Modification, Reserve, Store};
+use parkade_testkit::{CALENDAR, Units};
+use parkade_tests::World;
+use parkade_tests::given::{CAR, T0, T0_S, booking, id, window};
+use parkade_tests::world::{order, sweep_one};
+
+use serde_json::json;
+
+use crate::{Bench, at_most, print_head};
+
+async fn hold(world: &World, store: &Store, key: u64, windows: Vec<Window>, spot: Option<&str>) {
+    let request =
+        Reserve { new: booking(key, key, windows), spot: spot.map(str::to_owned), now_s: world.clock.now_s() };
+    assert!(!store.reserve(&request).await.unwrap().replayed);
+}
+
+async fn pay(world: &World, store: &Store, key: u64) {
+    store.pay(&order(id(key), 1, 1, world.clock.now_s()), "pm_card").await.unwrap();
+}
+
+async fn settle(world: &World, store: &Store, key: u64, number: u8) {
+    let payment = parkade_domain::ids::PaymentId { reservation: id(key), number };
+    world.deliver(store, payment, false).await.unwrap();
+}
+
+async fn modify(world: &World, store: &Store, key: u64, mark: u64, wish: Modification) {
+    store.modify(&order(id(key), mark, 1, world.clock.now_s()), &wish).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_whole_life_of_a_two_hour_stay_is_within_its_budget() {
+    let mut bench = Bench::new(Shape::Hourly, 64).await;
+    // The pages are not empty: others have been here.
+    for key in 100..130 {
+        hold(&bench.world, &bench.world.store(), key, vec![window(600, 705)], None).await;
+    }
+    print_head("8 spots x 1 day, 64 spots");
+    let windows = vec![window(60, 180)];
+    bench.measure("hold 2 h, best spot", at_most(7, 4, 2), async |w, s| hold(w, s, 1, windows, None).await).await;
+    bench.measure("pay (request)", at_most(1, 1, 2), async |w, s| pay(w, s, 1).await).await;
+    bench.measure("confirm (settle)", at_most(9, 3, 4), async |w, s| settle(w, s, 1, 1).await).await;
+    bench.world.clock.advance(60 * 60);
+    let enter = async |w: &World, s: &Store| s.check_in(&order(id(1), 2, 1, w.clock.now_s())).await.unwrap();
+    bench.measure("check in", at_most(3, 2, 3), enter).await;
+    bench.world.clock.advance(115 * 60);
+    let leave = async |w: &World, s: &Store| s.check_out(&order(id(1), 3, 1, w.clock.now_s())).await.unwrap();
+    let (done, _) = bench.measure("check out", at_most(5, 2, 3), leave).await;
+    assert_eq!(done.dossier.reservation.status, Status::Completed);
+    println!(
+        "{:<44} {:>5} {:>5}   at most 28 14",
+        "whole life",
+        bench.whole.wru.to_string(),
+        bench.whole.rru.to_string()
+    );
+    assert!(bench.whole.wru <= Units::whole(28) && bench.whole.rru <= Units::whole(14), "{:?}", bench.whole);
+    bench.finish();
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_plan_are_within_their_budgets() {
+    let mut bench = Bench::new(Shape::Hourly, 64).await;
+    for key in 1..=8 {
+        let (world, store) = (&bench.world, bench.world.store());
+        hold(world, &store, key, vec![window(60, 180)], Some(&format!("{key:04}"))).await;
+        if key != 8 {
+            pay(world, &store, key).await;
+            settle(world, &store, key, 1).await;
+        }
+    }
+    let nothing = Modification { start: None, end: None, spot: None };
+    let end = |m: i64| Modification { end: Some(T0.plus(m)), ..nothing.clone() };
+    let spot = |number: &str| Modification { spot: Some(number.to_owned()), ..nothing.clone() };
+    print_head("changes of plan");
+    let cancel = async |w: &World, s: &Store, key| {
+        s.cancel(&order(id(key), 5, 1, w.clock.now_s()), Reason::DriverCancelled).await.unwrap();
+    };
+    bench.measure("extend by an hour", at_most(4, 2, 3), async |w, s| modify(w, s, 1, 2, end(240)).await).await;
+    bench
+        .measure("shorten by half an hour, refund", at_most(6, 2, 3), async |w, s| modify(w, s, 2, 2, end(150)).await)
+        .await;
+    bench.measure("move to another tile", at_most(6, 3, 3), async |w, s| modify(w, s, 3, 2, spot("0012")).await).await;
+    let later = Modification { start: Some(T0.plus(300)), end: Some(T0.plus(375)), ..nothing.clone() };
+    bench
+        .measure("move in time (changes all three indexes)", at_most(12, 3, 3), async |w, s| {
+            modify(w, s, 4, 2, later).await
+        })
+        .await;
+    bench.measure("cancel, refund", at_most(8, 2, 3), async |w, s| cancel(w, s, 5).await).await;
+    bench.measure("cancel a hold", at_most(6, 2, 3), async |w, s| cancel(w, s, 8).await).await;
+    let show = bench.world.clock.advance(90 * 60 + 1);
+    bench
+        .measure("give up on a no-show, refund", at_most(8, 3, 4), async |_, s| {
+            sweep_one(s, DueKind::NoShow, id(6), show).await.unwrap()
+        })
+        .await;
+    bench.finish();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_month_of_weekdays_is_one_transaction_of_ten_units() {
+    let mut bench = Bench::new(Shape::LongStay, 64).await;
+    print_head("2 spots x 32 days, 64 spots");
+    // 22 weekdays from 9 to 17 within one page of 32 days.
+    let page = bench.world.lot.geometry.page(T0);
+    let first = bench.world.lot.geometry.page_start(page).plus(32 * 1_440);
+    let day = |n: i64| first.plus(n * 1_440 + 5 * 60);
+    let windows: Vec<Window> =
+        (0..31).filter(|n| n % 7 < 5).take(22).map(|n| Window::new(day(n), day(n).plus(8 * 60)).unwrap()).collect();
+    assert_eq!(windows.len(), 22);
+    bench
+        .measure("recurring, 22 weekdays 9-17", at_most(10, 4, 2), async |w, s| hold(w, s, 1, windows, None).await)
+        .await;
+    let stay = vec![Window::new(first, first.plus(31 * 1_440)).unwrap()];
+    bench.measure("hold 31 days", at_most(9, 4, 2), async |w, s| hold(w, s, 2, stay, None).await).await;
+    bench.finish();
+}
+
+/// Fills a day of every spot to about 65 % with three stays that leave `[105, 225)` free, as stored bytes: through the store it would
+/// take a minute.
+fn fill(world: &World, spots: u16) {
+    let geometry = world.lot.geometry;
+    let page = geometry.page(T0);
+    let at = |minutes: i64| u16::try_from(T0.0 + minutes - geometry.page_start(page).0).unwrap();
+    for tile in 0..spots.div_ceil(8) {
+        let group = Geometry::group(geometry.spot(Tile(tile), 0));
+        let pk = format!("{}#{group}", world.lot.id);
+        let mut item = json!({"pk": {"S": pk}, "sk": {"S": format!("{:05}#{tile:04}", page.0)}});
+        for (slot, name) in (0..).zip(["a", "b", "c", "d", "e", "f", "g", "h"]) {
+            let mut spot_page = SpotPage::default();
+            for (stay, (from, until)) in (0..).zip([(-900, -420), (-390, 100), (230, 380)]) {
+                let id = id(u64::from(tile) * 100 + slot * 10 + stay);
+                spot_page.claim(Claim { start: at(from), end: at(until), lease_s: 0, id }, T0_S).unwrap();
+            }
+            item[name] = json!({"B": aws_smithy_types::base64::encode(spot_page.encode().unwrap())});
+        }
+        let put = json!({"TableName": CALENDAR.name, "Item": item});
+        world.engine.call("PutItem", &put.to_string()).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_of_two_thousand_spots_reads_twenty_three_units_and_waits_once() {
+    let mut bench = Bench::new(Shape::Hourly, 2_000).await;
+    fill(&bench.world, 2_000);
+    print_head("search, 2,000 spots, 3 stays each");
+    let look = async |w: &World, s: &Store, from: i64| {
+        s.search(&w.lot.id, CAR, window(from, from + 105), w.clock.now_s()).await.unwrap().unwrap().free.len()
+    };
+    let (free, cost) = bench.measure("free everywhere", at_most(0, 23, 1), async |w, s| look(w, s, 120).await).await;
+    assert_eq!((free, cost.usage.calls), (2_000, 16), "one query per group of 128 spots");
+    let (free, _) = bench.measure("free nowhere", at_most(0, 23, 1), async |w, s| look(w, s, 135).await).await;
+    assert_eq!(free, 0);
+    let reserve = async |w: &World, s: &Store| hold(w, s, 1, vec![window(120, 210)], None).await;
+    bench.measure("hold the best of 2,000", at_most(7, 23, 2), reserve).await;
+    bench.finish();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_reads_only_what_is_due() {
+    let mut bench = Bench::new(Shape::Hourly, 64).await;
+    let store = bench.world.store();
+    for key in 1..=40 {
+        hold(&bench.world, &store, key, vec![window(600, 705)], None).await;
+    }
+    let due = T0_S + 601;
+    for kind in [DueKind::HoldExpiry, DueKind::NoShow] {
+        store.due(kind, due).await.unwrap();
+    }
+    for key in 41..=60 {
+        bench.world.clock.advance(if key == 41 { 300 } else { 0 });
+        hold(&bench.world, &store, key, vec![window(810, 900)], None).await;
+    }
+    print_head("sweeps");
+    let (sweep, cost) = bench
+        .measure("expire-holds, 40 due of 60", at_most(1, 17, 3), async |_, s| {
+            s.due(DueKind::HoldExpiry, due).await.unwrap()
+        })
+        .await;
+    assert_eq!((sweep.due.len(), sweep.items_read), (40, 40));
+    // The watermark is one item more.
+    assert!(cost.usage.items_read <= 41, "{} items read for 40 due", cost.usage.items_read);
+    let (sweep, _) = bench
+        .measure("no-show-sweep, nothing due", at_most(1, 17, 3), async |_, s| {
+            s.due(DueKind::NoShow, due).await.unwrap()
+        })
+        .await;
+    assert_eq!((sweep.due.len(), sweep.items_read), (0, 0));
+    bench.finish();
+}

@@ -1,0 +1,102 @@
+//! What is stored stays below the sizes that the prices of writes step at, and below DynamoDB's limits.
+
+use parkade_domain::geometry::Shape;
+use parkade_domain::ids::{LotId, UserId};
+use parkade_domain::policy::LotPolicy;
+use parkade_domain::reservation::Reason;
+use parkade_domain::time::Window;
+use parkade_store::{CommandError, Modification, OutOfService, Reserve};
+use parkade_testkit::{CALENDAR, RECORDS};
+use parkade_tests::given::{T0, T0_S, booking, id, window};
+use parkade_tests::world::order;
+use parkade_tests::{Snapshot, World, given};
+
+/// A write costs one unit per started kilobyte.
+const UNIT_BYTES: usize = 1_024;
+
+#[tokio::test]
+async fn a_reservation_that_has_seen_everything_is_one_unit() {
+    let long = "x".repeat(64);
+    let mut policy = LotPolicy { hold_ttl_s: 600, ..LotPolicy::default() };
+    policy.turnover_buffer_minutes = 5;
+    let world = World::new(Shape::Hourly, 16, policy).await;
+    let store = world.store();
+    // The longest names there are; the lot's own must exist, so it is a second one.
+    let mut lot = given::lot(Shape::Hourly, LotPolicy::default());
+    lot.id = LotId::new(long.clone()).unwrap();
+    store.put_lot(lot.clone(), given::tariff(), None).await.unwrap();
+    store.put_spots(&lot.id, given::spots(16)).await.unwrap();
+    let mut new = booking(1, 1, vec![window(1_500, 1_620)]);
+    (new.lot, new.user) = (lot.id, UserId::new(long).unwrap());
+    store.reserve(&Reserve { new, spot: None, now_s: T0_S }).await.unwrap();
+    let (payment, _) = store.pay(&order(id(1), 1, 1, T0_S), &"pm_".repeat(20)).await.unwrap();
+    world.deliver(&store, payment.id, false).await.unwrap();
+    for n in 0..10_u64 {
+        let end = T0.plus(1_620 + 15 * i64::try_from(n % 3 + 1).unwrap());
+        let wish = Modification { start: None, end: Some(end), spot: None };
+        store.modify(&order(id(1), u64::MAX - n, u64::MAX - n, T0_S), &wish).await.unwrap();
+    }
+    store.cancel(&order(id(1), 99, 1, T0_S), Reason::OperatorCancelled).await.unwrap();
+    let sizes = Snapshot::take(&world.engine).sizes(RECORDS.name, |pk, _| pk.starts_with("R#"));
+    println!("reservation and payment items: {sizes:?} bytes");
+    assert!(sizes.len() >= 3 && sizes.iter().all(|size| *size <= UNIT_BYTES), "{sizes:?}");
+}
+
+#[tokio::test]
+async fn a_busy_tile_is_one_unit() {
+    let world = World::new(Shape::Hourly, 8, LotPolicy::default()).await;
+    let store = world.store();
+    let page_start = world.lot.geometry.page_start(world.lot.geometry.page(T0)).plus(1_440);
+    let mut key = 0;
+    for spot in 1..=8 {
+        for stay in 0..7 {
+            key += 1;
+            let from = page_start.plus(stay * 195);
+            let new = booking(key, key, vec![Window::new(from, from.plus(180)).unwrap()]);
+            let spot = Some(format!("{spot:04}"));
+            store.reserve(&Reserve { new, spot, now_s: T0_S }).await.unwrap();
+        }
+    }
+    let sizes = Snapshot::take(&world.engine).sizes(CALENDAR.name, |_, _| true);
+    println!("8 spots with 7 stays each: {sizes:?} bytes");
+    assert!(sizes.len() == 1 && sizes.iter().all(|size| *size <= UNIT_BYTES), "{sizes:?}");
+}
+
+/// The engine refuses an expression of more than 300 operators or 4 KB and a transaction of more than 100 items, as AWS does: what follows
+/// are the largest requests there are.
+#[tokio::test]
+async fn the_largest_requests_are_within_the_limits_of_dynamodb() {
+    let long = LotPolicy { max_length_minutes: 92 * 1_440, ..LotPolicy::default() };
+    let days = World::new(Shape::Hourly, 16, long.clone()).await;
+    let store = days.store();
+    let stay = |n: i64| vec![window(1_500, 1_500 + n * 1_440)];
+    store.reserve(&Reserve { new: booking(1, 1, stay(44)), spot: Some("0001".to_owned()), now_s: T0_S }).await.unwrap();
+    let wish = Modification { start: None, end: None, spot: Some("0016".to_owned()) };
+    store.modify(&order(id(1), 1, 1, T0_S), &wish).await.unwrap();
+    let block = OutOfService {
+        lot: days.lot.id.clone(),
+        spot: "0001".to_owned(),
+        window: window(0, 60 * 1_440),
+        reason: "works".to_owned(),
+        key: 1,
+        now_s: T0_S,
+    };
+    store.take_out_of_service(&block).await.unwrap();
+
+    let months = World::new(Shape::LongStay, 2, long).await;
+    let store = months.store();
+    let series: Vec<Window> = (0..62).map(|n| window(1_500 + n * 1_440, 1_560 + n * 1_440)).collect();
+    store.reserve(&Reserve { new: booking(2, 2, series), spot: None, now_s: T0_S }).await.unwrap();
+}
+
+/// More pages than one transaction can hold is refused, and nothing of it is written.
+#[tokio::test]
+async fn a_stay_of_too_many_pages_is_refused_whole() {
+    let policy = LotPolicy { max_length_minutes: 92 * 1_440, ..LotPolicy::default() };
+    let world = World::new(Shape::Hourly, 16, policy).await;
+    let before = Snapshot::take(&world.engine);
+    let stay = vec![window(1_500, 1_500 + 60 * 1_440)];
+    let answer = world.store().reserve(&Reserve { new: booking(1, 1, stay), spot: None, now_s: T0_S }).await;
+    assert!(matches!(answer, Err(CommandError::Refused(_))), "{answer:?}");
+    assert_eq!(Snapshot::take(&world.engine), before);
+}
