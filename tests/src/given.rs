@@ -9,7 +9,7 @@ use parkade_domain::lot::{Lot, LotKind, NewSpot};
 use parkade_domain::money::Currency;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::SealedPlate;
-use parkade_domain::tariff::{CapPeriod, OverstayRule, Tariff};
+use parkade_domain::tariff::Tariff;
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{Features, Vehicle, VehicleClass};
 use parkade_domain::zone::LotZone;
@@ -45,12 +45,9 @@ pub fn lot(shape: Shape, policy: LotPolicy) -> Lot {
 pub fn tariff() -> Tariff {
     Tariff {
         version: TariffVersion(1),
-        currency: Currency::from_code("EUR").unwrap(),
         unit_minutes: 15,
         rates: VehicleClass::ALL.into_iter().map(|class| (class, RATE_MINOR)).collect::<BTreeMap<_, _>>(),
-        daily_cap: None,
-        cap_period: CapPeriod::Rolling24h,
-        overstay: OverstayRule::TariffContinues,
+        ..Tariff::new(Currency::from_code("EUR").unwrap())
     }
 }
 

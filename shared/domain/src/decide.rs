@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::ids::{LotId, PAYMENTS_PER_RESERVATION_MAX, PaymentId, ReservationId, SpotIndex, UserId};
 use crate::lot::Lot;
 use crate::payment::{Payment, PaymentKind, PaymentStatus, Purpose, refundable};
-use crate::policy::WindowRefusal;
+use crate::policy::{LotPolicy, WindowRefusal};
 use crate::reservation::{Command, Mark, Reason, Reservation, SealedPlate, StateConflict, Status};
 use crate::settlement::{self, RefundError, Stay};
 use crate::tariff::{Price, PriceRequest, Tariff, TariffError};
@@ -37,6 +37,14 @@ pub struct Rules<'a> {
     pub lot: &'a Lot,
     /// The tariff version pinned on the reservation (P19).
     pub tariff: &'a Tariff,
+}
+
+impl Rules<'_> {
+    /// The lot's policy with what the pinned tariff's terms say instead.
+    #[must_use]
+    pub fn policy(&self) -> LotPolicy {
+        self.lot.policy.under(self.tariff.terms.as_ref())
+    }
 }
 
 /// The next state: the record, and the payments that are new or changed.
@@ -142,12 +150,10 @@ pub fn claims_for(lot: &Lot, windows: &[Window]) -> Vec<Window> {
 /// # Errors
 /// [`Refusal::Tariff`].
 pub fn price(rules: Rules<'_>, vehicle: Vehicle, windows: &[Window]) -> Result<Price, Refusal> {
-    let one = |window: &Window| {
-        rules.tariff.price(&PriceRequest { zone: &rules.lot.zone, class: vehicle.class, window: *window })
-    };
+    let one = |window: &Window| rules.tariff.price(&PriceRequest::booking(&rules.lot.zone, vehicle.class, *window));
     let mut prices = windows.iter().map(one);
     let first = prices.next().unwrap_or(Err(TariffError::Overflow)).map_err(Refusal::Tariff)?;
-    prices.try_fold(first, |sum, next| sum.with_lines(next?.lines().to_vec())).map_err(Refusal::Tariff)
+    prices.try_fold(first, |sum, next| sum.plus(next?)).map_err(Refusal::Tariff)
 }
 
 /// A hold on `spot`, or with a walk-in's id a session that starts now.
@@ -223,8 +229,14 @@ pub fn cancel(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark, reason: Rea
             let ahead = Window::new(r.claims.first().map_or(r.window.start(), |c| c.start()), r.window.end());
             let ahead = ahead.ok().filter(|ahead| now < ahead.start()).ok_or(Refusal::AlreadyStarted)?;
             let agreed = agreed(r, rules)?;
-            let ladder = &rules.lot.policy.cancellation;
-            let settled = settlement::cancellation(&agreed, ladder, now, ahead).map_err(Refusal::Tariff)?;
+            let cools_off =
+                rules.tariff.terms.as_ref().is_some_and(|terms| terms.cools_off(minute(r.created_at_s), now));
+            let settled = if cools_off {
+                settlement::withdrawal(&agreed, ahead)
+            } else {
+                settlement::cancellation(&agreed, &rules.policy().cancellation, now, ahead)
+            };
+            let settled = settled.map_err(Refusal::Tariff)?;
             (r.price_minor + settled.difference_minor()).max(r.kept_minor.min(r.price_minor))
         }
     };
@@ -275,7 +287,7 @@ pub fn no_show(
     next.claims.clear();
     if is_single(r) {
         // Nobody is a no-show who was told that there is no spot.
-        let share = rules.lot.policy.no_show_share(gate_was_offline || r.spot_blocked);
+        let share = rules.policy().no_show_share(gate_was_offline || r.spot_blocked);
         let settled = settlement::no_show(&agreed(r, rules)?, share, r.window).map_err(Refusal::Tariff)?;
         next.price_minor = settled.owed.total_minor();
     }
@@ -339,12 +351,12 @@ pub fn modify(
 /// What stays owed after a change to `window`: what giving up the booking instead would keep now, or for a vehicle inside what leaving
 /// at the new end would.
 fn kept_by_change(r: &Reservation, rules: Rules<'_>, now: Minute, window: Window) -> Result<i64, Refusal> {
-    let (price, policy) = (agreed(r, rules)?, &rules.lot.policy);
+    let (price, policy) = (agreed(r, rules)?, rules.policy());
     let settled = if r.status == Status::CheckedIn {
         let (left_at, class) = (window.end(), r.vehicle.class);
         let stay =
             Stay { tariff: rules.tariff, zone: &rules.lot.zone, class, booked: r.window, left_at, price: &price };
-        settlement::early_exit(policy, &stay)
+        settlement::early_exit(&policy, &stay)
     } else if window.start() == r.window.start() && window.end() >= r.window.end() {
         // An extension gives nothing up.
         return Ok(r.kept_minor);
@@ -363,7 +375,7 @@ pub fn check_in(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result
     let mut next = r.next(after(r.status, Command::CheckIn)?, mark);
     let now = minute(now_s);
     let Some(claim) = next.claims.first_mut() else { return Err(Refusal::Ended) };
-    let opens_at = claim.start().plus(-i64::from(rules.lot.policy.early_arrival_minutes));
+    let opens_at = claim.start().plus(-i64::from(rules.policy().early_arrival_minutes));
     if now < opens_at {
         return Err(Refusal::TooEarly { opens_at });
     }
@@ -403,7 +415,9 @@ pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Resul
         let stayed =
             Window::new(r.window.start(), left_at.max(r.window.start().plus(1))).map_err(|_| Refusal::Ended)?;
         next.window = stayed;
-        next.price_minor = price(rules, r.vehicle, &[stayed])?.total_minor();
+        // Graces for those who drive up are not for bookings (T1).
+        let request = PriceRequest::stay(&rules.lot.zone, r.vehicle.class, stayed);
+        next.price_minor = rules.tariff.price(&request).map_err(Refusal::Tariff)?.total_minor();
     } else if is_single(r) {
         let agreed = agreed(r, rules)?;
         let stay = Stay {
@@ -414,7 +428,7 @@ pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Resul
             left_at,
             price: &agreed,
         };
-        let settled = settlement::leave(&rules.lot.policy, &stay).map_err(Refusal::Tariff)?;
+        let settled = settlement::leave(&rules.policy(), &stay).map_err(Refusal::Tariff)?;
         next.price_minor = settled.owed.total_minor().max(r.kept_minor);
     }
     with_refunds(d, next, mark, now_s)

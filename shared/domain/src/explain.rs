@@ -25,9 +25,9 @@ pub fn owed(r: &Reservation, rules: Rules<'_>) -> Price {
 /// What a cancellation of `before` at `now` left owed on `after`, explained.
 #[must_use]
 pub fn cancelled(before: &Reservation, after: &Reservation, rules: Rules<'_>, now: Minute) -> Price {
-    let ladder = &rules.lot.policy.cancellation;
+    let ladder = rules.policy().cancellation;
     let agreed = booked(before, rules);
-    let settled = agreed.and_then(|agreed| settlement::cancellation(&agreed, ladder, now, before.window).ok());
+    let settled = agreed.and_then(|agreed| settlement::cancellation(&agreed, &ladder, now, before.window).ok());
     exactly(after, settled.map(|settled| settled.owed))
 }
 
@@ -46,7 +46,7 @@ fn left(r: &Reservation, rules: Rules<'_>, agreed: &Price, left_at_s: i64) -> Op
     let left_at = Minute((left_at_s + 59).div_euclid(60));
     let (zone, class) = (&rules.lot.zone, r.vehicle.class);
     let stay = Stay { tariff: rules.tariff, zone, class, booked: r.window, left_at, price: agreed };
-    settlement::leave(&rules.lot.policy, &stay).ok().map(|settled| settled.owed)
+    settlement::leave(&rules.policy(), &stay).ok().map(|settled| settled.owed)
 }
 
 /// `priced` if it is what the record says; otherwise one line of the recorded amount.

@@ -1,6 +1,7 @@
 //! A lot's rules for bookings, as data with defaults: which windows may be booked (T11), the graces (T1, T3), and how much
 //! of a price is kept when plans change (T4, I13).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -31,7 +32,7 @@ pub const CANCELLATION_STEPS_MAX: usize = 8;
 pub const CANCELLATION_HOURS_MAX: u32 = HORIZON_DAYS_MAX * 24;
 
 /// What happens to the price when a driver leaves before the booked end (T4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EarlyExit {
     /// Nothing is refunded.
@@ -49,7 +50,7 @@ pub enum EarlyExit {
 }
 
 /// One step of the cancellation ladder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CancellationStep {
     /// The step holds from this many hours before the start, and earlier.
@@ -119,6 +120,82 @@ impl Default for LotPolicy {
                 CancellationStep { hours_before_start: 1, refund_basis_points: 5_000 },
             ],
         }
+    }
+}
+
+/// Terms of bookings that a tariff version carries, so that a booking keeps those it was made under (M6, P19). A field that is
+/// left out is the lot's policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Terms {
+    /// What a cancellation refunds: the earliest step first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancellation: Option<Vec<CancellationStep>>,
+    /// Who cancels this soon after booking, and before the start, gets everything back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cool_off_minutes: Option<u32>,
+    /// What an early exit refunds (T4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_exit: Option<EarlyExit>,
+    /// How much of the price a no-show forfeits, in basis points; nothing if the gate was offline (I13).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_show_fee_basis_points: Option<u32>,
+    /// A driver may enter this long before the start, free, if the spot is free (T3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_arrival_minutes: Option<u32>,
+    /// Leaving this long after the end costs nothing; later counts from the end (T1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_grace_minutes: Option<u32>,
+    /// What changing a booking costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modification: Option<ModificationTerms>,
+}
+
+/// What changing a booking costs, on top of the new price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModificationTerms {
+    /// Minor units of money.
+    pub fee_minor: i64,
+    /// Earlier than this before the start it is free.
+    #[serde(default)]
+    pub free_until_hours_before: Option<u32>,
+}
+
+impl Terms {
+    /// Everything wrong with it, by field; empty if it can be used.
+    #[must_use]
+    pub fn validate(&self) -> Vec<FieldError> {
+        // What the policy would say to these values, in the fields that are given; the rest is the default and right.
+        let mut errors = LotPolicy::default().under(Some(self)).validate();
+        if self.cool_off_minutes.is_some_and(|minutes| minutes > NOTICE_MINUTES_MAX) {
+            errors.push(FieldError::range("/cool_off_minutes", 0, i64::from(NOTICE_MINUTES_MAX)));
+        }
+        if let Some(terms) = self.modification {
+            if !(0..=RATE_MINOR_MAX).contains(&terms.fee_minor) {
+                errors.push(FieldError::range("/modification/fee_minor", 0, RATE_MINOR_MAX));
+            }
+            if terms.free_until_hours_before.is_some_and(|hours| hours > CANCELLATION_HOURS_MAX) {
+                let pointer = "/modification/free_until_hours_before";
+                errors.push(FieldError::range(pointer, 0, i64::from(CANCELLATION_HOURS_MAX)));
+            }
+        }
+        errors
+    }
+
+    /// The fee for changing a booking at `now` that begins at `start`, in minor units.
+    #[must_use]
+    pub fn modification_fee_minor(&self, now: Minute, start: Minute) -> i64 {
+        let Some(terms) = self.modification else { return 0 };
+        let minutes_before = start.0.saturating_sub(now.0);
+        let free = terms.free_until_hours_before.is_some_and(|hours| minutes_before >= i64::from(hours) * 60);
+        if free { 0 } else { terms.fee_minor }
+    }
+
+    /// Whether a booking made at `booked` may still be cancelled for nothing at `now`.
+    #[must_use]
+    pub fn cools_off(&self, booked: Minute, now: Minute) -> bool {
+        self.cool_off_minutes.is_some_and(|minutes| now.0.saturating_sub(booked.0) <= i64::from(minutes))
     }
 }
 
@@ -202,6 +279,19 @@ impl LotPolicy {
             return Err(WindowRefusal::BeyondHorizon { days: self.horizon_days });
         }
         Ok(())
+    }
+
+    /// The policy with what the terms of a tariff version say instead.
+    #[must_use]
+    pub fn under(&self, terms: Option<&Terms>) -> Self {
+        let mut policy = self.clone();
+        let Some(terms) = terms else { return policy };
+        policy.cancellation = terms.cancellation.clone().unwrap_or(policy.cancellation);
+        policy.early_exit = terms.early_exit.unwrap_or(policy.early_exit);
+        policy.no_show_fee_basis_points = terms.no_show_fee_basis_points.unwrap_or(policy.no_show_fee_basis_points);
+        policy.early_arrival_minutes = terms.early_arrival_minutes.unwrap_or(policy.early_arrival_minutes);
+        policy.exit_grace_minutes = terms.exit_grace_minutes.unwrap_or(policy.exit_grace_minutes);
+        policy
     }
 
     /// How much of the price a no-show forfeits: nothing if the entry gate was offline in the window, for then there is no

@@ -142,7 +142,8 @@ pub fn overstay(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tarif
     Ok(Settlement::new(SettlementReason::Overstay, price, price.with_lines(lines)?))
 }
 
-/// What is owed after cancelling `booked` at `now`: the price less the refund of the best step of the ladder that is met.
+/// What is owed after cancelling `booked` at `now`: the fees that are kept, and the rest less the refund of the
+/// best step of the ladder that is met.
 ///
 /// # Errors
 /// [`TariffError::Overflow`] never happens for a price that was made here.
@@ -155,8 +156,52 @@ pub fn cancellation(
     let minutes_before = booked.start().0.saturating_sub(now.0);
     let met = |step: &&CancellationStep| minutes_before >= i64::from(step.hours_before_start) * 60;
     let refund = ladder.iter().filter(met).map(|step| step.refund_basis_points).max().unwrap_or(0);
-    let owed = kept(price, Rule::CancellationKept, BASIS_POINTS - refund.min(BASIS_POINTS), booked)?;
+    let share = BASIS_POINTS - refund.min(BASIS_POINTS);
+    let mut lines: Vec<Line> =
+        price.lines().iter().filter(|line| line.rule() == Rule::ServiceFeeKept).cloned().collect();
+    // A voucher may have paid the fee: then what is left of the price is all that can be kept.
+    let fees_minor = lines.iter().map(Line::amount_minor).sum::<i64>();
+    if fees_minor > price.total_minor() {
+        lines.clear();
+    }
+    let rest_minor = price.total_minor() - if lines.is_empty() { 0 } else { fees_minor };
+    lines.push(Line::new(Rule::CancellationKept, booked, i64::from(share), Unit::BasisPoint, rest_minor)?);
+    let owed = Price::new(price.currency(), price.tariff_version(), lines)?;
     Ok(Settlement::new(SettlementReason::Cancellation, price, owed))
+}
+
+/// What is owed after cancelling so soon that nothing is kept, not even a fee ([`crate::policy::Terms::cools_off`]).
+///
+/// # Errors
+/// [`TariffError::Overflow`] never happens.
+pub fn withdrawal(price: &Price, booked: Window) -> Result<Settlement, TariffError> {
+    let owed = kept(price, Rule::CancellationKept, 0, booked)?;
+    Ok(Settlement::new(SettlementReason::Cancellation, price, owed))
+}
+
+/// What is owed by a drive-up that paid at `paid_at` for the time until then and left at `left_at`: within the exit grace
+/// nothing more, later the price of the whole stay (T1). `price` is what was paid.
+///
+/// # Errors
+/// [`TariffError`] if the pinned tariff cannot price the whole stay.
+pub fn top_up(
+    tariff: &Tariff,
+    price: &Price,
+    request: &PriceRequest<'_>,
+    paid_at: Minute,
+) -> Result<Settlement, TariffError> {
+    let left_at = request.window.end();
+    let Ok(late) = Window::new(paid_at, left_at) else { return Ok(Settlement::as_booked(price)) };
+    if late.minutes() <= i64::from(tariff.graces.exit_minutes) {
+        return Ok(Settlement::as_booked(price));
+    }
+    let whole = tariff.price(request)?;
+    if whole.currency() != price.currency() {
+        return Err(TariffError::CurrencyMismatch);
+    }
+    let more_minor = (whole.total_minor() - price.total_minor()).max(0);
+    let line = Line::new(Rule::TopUp, late, 1, Unit::Item, more_minor)?;
+    Ok(Settlement::new(SettlementReason::Overstay, price, price.with_lines(vec![line])?))
 }
 
 /// What is owed by somebody who never came: `fee_basis_points` of the price, which is kept from the prepayment and never
@@ -180,8 +225,22 @@ pub fn modification(before: &Price, owed: Price) -> Result<Settlement, TariffErr
     Ok(Settlement::new(SettlementReason::Modification, before, owed))
 }
 
+/// What is owed after a booking changed for a fee ([`crate::policy::Terms::modification_fee_minor`]).
+///
+/// # Errors
+/// As [`modification`], and [`TariffError::Overflow`].
+pub fn modification_for_fee(
+    before: &Price,
+    owed: &Price,
+    fee_minor: i64,
+    booked: Window,
+) -> Result<Settlement, TariffError> {
+    let fee = Line::new(Rule::ModificationFee, booked, 1, Unit::Item, fee_minor)?;
+    modification(before, if fee_minor == 0 { owed.clone() } else { owed.with_lines(vec![fee])? })
+}
+
 fn price_of(stay: &Stay<'_>, window: Window) -> Result<Price, TariffError> {
-    stay.tariff.price(&PriceRequest { zone: stay.zone, class: stay.class, window })
+    stay.tariff.price(&PriceRequest::booking(stay.zone, stay.class, window))
 }
 
 /// The agreed price in proportion to the minutes used; nothing if the car left before the start.

@@ -65,6 +65,19 @@ impl VehicleClass {
     }
 }
 
+impl schemars::JsonSchema for VehicleClass {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "VehicleClass".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "enum": ["motorcycle", "compact", "standard", "regular", "large", "suv"],
+            "description": "regular means standard, suv means large.",
+        })
+    }
+}
+
 impl fmt::Display for VehicleClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -104,10 +104,15 @@ impl LotZone {
     /// it, the first.
     #[must_use]
     pub fn day_start(self, date: NaiveDate) -> Minute {
-        let midnight = date.and_time(NaiveTime::MIN);
-        let resumed = || GapInfo::new(&midnight, &self.0)?.end.map(|end| end.with_timezone(&Utc));
-        // A gap that nothing ends is outside the database; UTC's midnight is as good as any.
-        Minute::ceil(self.resolve(midnight).ok().or_else(resumed).unwrap_or(midnight.and_utc()))
+        self.first_minute_from(date.and_time(NaiveTime::MIN))
+    }
+
+    /// The first minute at which the clocks on the wall show `local` or, where they skip it, resume after it.
+    #[must_use]
+    pub fn first_minute_from(self, local: NaiveDateTime) -> Minute {
+        let resumed = || GapInfo::new(&local, &self.0)?.end.map(|end| end.with_timezone(&Utc));
+        // A gap that nothing ends is outside the database; UTC is as good as any.
+        Minute::ceil(self.resolve(local).ok().or_else(resumed).unwrap_or(local.and_utc()))
     }
 
     /// The first local midnight after `minute`, as [`Self::day_start`] defines it.

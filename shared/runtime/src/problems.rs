@@ -67,8 +67,16 @@ pub fn refusal_problem(refusal: Refusal) -> Problem {
 #[must_use]
 pub fn tariff_problem(error: TariffError) -> Problem {
     match error {
-        TariffError::NoRate { .. } | TariffError::TooLong => Problem::new(Code::NotPriced).detail(error.to_string()),
-        TariffError::Overflow | TariffError::CurrencyMismatch => Problem::internal(&error),
+        TariffError::NoRate { .. }
+        | TariffError::TooLong
+        | TariffError::Unavailable
+        | TariffError::MaxStay { .. }
+        | TariffError::UnknownValidation { .. }
+        | TariffError::ValidationUsedUp { .. } => Problem::new(Code::NotPriced).detail(error.to_string()),
+        TariffError::Overflow
+        | TariffError::CurrencyMismatch
+        | TariffError::OtherVersion { .. }
+        | TariffError::Unreadable { .. } => Problem::internal(&error),
     }
 }
 

@@ -9,7 +9,7 @@ use parkade_domain::lot::{Lot, LotKind, NewSpot};
 use parkade_domain::money::Currency;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Mark, SealedPlate};
-use parkade_domain::tariff::{CapPeriod, OverstayRule, Tariff};
+use parkade_domain::tariff::Tariff;
 use parkade_domain::time::{DAY_MINUTES, Minute, Window};
 use parkade_domain::vehicle::{Features, SpotSize, Vehicle, VehicleClass};
 use parkade_domain::zone::LotZone;
@@ -191,11 +191,9 @@ fn described(id: LotId, zone: LotZone, geometry: Geometry) -> Result<Lot, Failur
 fn tariff() -> Result<Tariff, Failure> {
     Ok(Tariff {
         version: TariffVersion(1),
-        currency: Currency::from_code("EUR")?,
         unit_minutes: 30,
         rates: BTreeMap::from([(VehicleClass::Standard, 200)]),
         daily_cap: Some(BTreeMap::from([(VehicleClass::Standard, 3_000)])),
-        cap_period: CapPeriod::Rolling24h,
-        overstay: OverstayRule::TariffContinues,
+        ..Tariff::new(Currency::from_code("EUR")?)
     })
 }

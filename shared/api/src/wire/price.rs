@@ -1,7 +1,7 @@
 //! Explained prices (P18).
 
 use parkade_domain::settlement::{Settlement, SettlementReason};
-use parkade_domain::tariff::{Line, Price, Rounding, Unit};
+use parkade_domain::tariff::{Line, Price};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::{AmountView, minute_text};
@@ -30,14 +30,15 @@ pub struct LineView {
     pub end_time: String,
     /// How many units.
     pub quantity: i64,
-    /// `started_unit`, `period`, `basis_point`, `minute` or `item`.
+    /// `started_unit`, `whole_unit`, `nearest_unit`, `period`, `basis_point`, `millionth`, `millionth_half_even`, `minute` or
+    /// `item`.
     pub unit: String,
     /// Of a started unit: its length. Of a minute: how many the rate pays for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_minutes: Option<u64>,
     /// Minor units of money per unit, or per whole where the unit is a share.
     pub unit_rate_minor: i64,
-    /// `exact`, `quantity_up` or `amount_half_up`.
+    /// `exact`, `quantity_up`, `quantity_down`, `quantity_nearest`, `amount_half_up` or `amount_half_even`.
     pub rounding: String,
     /// Minor units of money.
     pub amount_minor: i64,
@@ -57,28 +58,16 @@ impl PriceView {
 
 impl LineView {
     fn from_domain(line: &Line) -> Self {
-        let (unit, unit_minutes) = match line.unit() {
-            Unit::StartedUnit { minutes } => ("started_unit", Some(u64::from(minutes))),
-            Unit::Period => ("period", None),
-            Unit::BasisPoint => ("basis_point", None),
-            Unit::MinuteOf { minutes } => ("minute", Some(minutes.get())),
-            Unit::Item => ("item", None),
-        };
-        let rounding = match line.rounding() {
-            Rounding::Exact => "exact",
-            Rounding::QuantityUp => "quantity_up",
-            Rounding::AmountHalfUp => "amount_half_up",
-        };
         Self {
             rule: line.rule().as_str().to_owned(),
             label_key: line.rule().label_key().to_owned(),
             start_time: minute_text(line.interval().start()),
             end_time: minute_text(line.interval().end()),
             quantity: line.quantity(),
-            unit: unit.to_owned(),
-            unit_minutes,
+            unit: line.unit().as_str().to_owned(),
+            unit_minutes: line.unit().minutes(),
             unit_rate_minor: line.unit_rate_minor(),
-            rounding: rounding.to_owned(),
+            rounding: line.rounding().as_str().to_owned(),
             amount_minor: line.amount_minor(),
         }
     }

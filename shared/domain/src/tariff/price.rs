@@ -2,81 +2,121 @@
 
 use std::num::NonZeroU64;
 
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Deserialize, Serialize};
 
 use super::TariffError;
+use super::scalar::RuleId;
 use crate::ids::TariffVersion;
-use crate::money::{BASIS_POINTS_DIVISOR, Currency, Money, div_half_up};
+use crate::money::{BASIS_POINTS_DIVISOR, Currency, Money, div_half_even, div_half_up};
 use crate::time::Window;
 
-/// Which rule made a line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rule {
-    /// Rate per started unit (P2).
-    UnitRate,
-    /// The cap of one or more whole or partial periods replaces what their units would cost (P3, P4).
-    DailyCap,
-    /// A price agreed earlier, whose own lines are not at hand.
-    AgreedPrice,
-    /// Rate per started unit after the booked end (T5).
-    OverstayRate,
-    /// Administration fee of an overstay (T5).
-    OverstayFee,
-    /// What the tariff adds for the time after the booked end (T5).
-    OverstayTariff,
-    /// The share of the price for the time used (T4).
-    EarlyExitProrated,
-    /// Fee for leaving early (T4).
-    EarlyExitFee,
-    /// What the cancellation ladder leaves owed.
-    CancellationKept,
-    /// The share of the prepayment kept from somebody who never came (I13, M10).
-    NoShowFee,
+/// The whole in millionths.
+const MILLIONTHS: NonZeroU64 = NonZeroU64::new(1_000_000).unwrap();
+
+macro_rules! rules {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal,)+) => {
+        /// Which kind of rule made a line.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Rule {
+            $($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)+
+        }
+
+        impl Rule {
+            /// All kinds.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The kind's stable id, as serialised.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The key under which clients keep the line's text in their own language.
+            #[must_use]
+            pub const fn label_key(self) -> &'static str {
+                match self { $(Self::$variant => concat!("price.", $name),)+ }
+            }
+        }
+    };
 }
 
-impl Rule {
-    /// The rule's stable id, as serialised.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UnitRate => "unit_rate",
-            Self::DailyCap => "daily_cap",
-            Self::AgreedPrice => "agreed_price",
-            Self::OverstayRate => "overstay_rate",
-            Self::OverstayFee => "overstay_fee",
-            Self::OverstayTariff => "overstay_tariff",
-            Self::EarlyExitProrated => "early_exit_prorated",
-            Self::EarlyExitFee => "early_exit_fee",
-            Self::CancellationKept => "cancellation_kept",
-            Self::NoShowFee => "no_show_fee",
-        }
-    }
-
-    /// The key under which clients keep the line's text in their own language.
-    #[must_use]
-    pub const fn label_key(self) -> &'static str {
-        match self {
-            Self::UnitRate => "price.unit_rate",
-            Self::DailyCap => "price.daily_cap",
-            Self::AgreedPrice => "price.agreed_price",
-            Self::OverstayRate => "price.overstay_rate",
-            Self::OverstayFee => "price.overstay_fee",
-            Self::OverstayTariff => "price.overstay_tariff",
-            Self::EarlyExitProrated => "price.early_exit_prorated",
-            Self::EarlyExitFee => "price.early_exit_fee",
-            Self::CancellationKept => "price.cancellation_kept",
-            Self::NoShowFee => "price.no_show_fee",
-        }
-    }
+rules! {
+    /// Rate per unit (P2).
+    UnitRate => "unit_rate",
+    /// A tier: one price up to a length of stay (P1).
+    Tier => "tier",
+    /// The cap of one or more whole or partial days replaces what their time would cost (P3, P4).
+    DailyCap => "daily_cap",
+    /// The cap of a longer period: a week's or a month's price.
+    PeriodCap => "period_cap",
+    /// A rate by day and time.
+    WindowRate => "window_rate",
+    /// The most that one window costs.
+    WindowCap => "window_cap",
+    /// Time that costs nothing (P9).
+    FreeTime => "free_time",
+    /// A rate while an event takes place (P8).
+    EventRate => "event_rate",
+    /// A price for stays of a certain shape (P6).
+    Product => "product",
+    /// A grace made the stay free (T1).
+    Grace => "grace",
+    /// What is missing to the minimum charge (P14).
+    MinimumCharge => "minimum_charge",
+    /// What is above the maximum charge.
+    MaximumCharge => "maximum_charge",
+    /// Fee for a lost ticket (P14).
+    LostTicket => "lost_ticket",
+    /// Change by occupancy and lead time (P17).
+    Dynamic => "dynamic",
+    /// What a validation takes off (P15).
+    Validation => "validation",
+    /// A service fee that a cancellation gives back (P11).
+    ServiceFee => "service_fee",
+    /// A service fee that is kept (P11).
+    ServiceFeeKept => "service_fee_kept",
+    /// A tax on top (P13).
+    Tax => "tax",
+    /// What an unpaid amount grew by.
+    Escalation => "escalation",
+    /// A price agreed earlier, whose own lines are not at hand.
+    AgreedPrice => "agreed_price",
+    /// What leaving too late after paying adds (T1).
+    TopUp => "top_up",
+    /// Rate per started unit after the booked end (T5).
+    OverstayRate => "overstay_rate",
+    /// Administration fee of an overstay (T5).
+    OverstayFee => "overstay_fee",
+    /// What the tariff adds for the time after the booked end (T5).
+    OverstayTariff => "overstay_tariff",
+    /// The share of the price for the time used (T4).
+    EarlyExitProrated => "early_exit_prorated",
+    /// Fee for leaving early (T4).
+    EarlyExitFee => "early_exit_fee",
+    /// What the cancellation ladder leaves owed.
+    CancellationKept => "cancellation_kept",
+    /// Fee for changing a booking.
+    ModificationFee => "modification_fee",
+    /// The share of the prepayment kept from somebody who never came (I13, M10).
+    NoShowFee => "no_show_fee",
 }
 
 /// What a line counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Unit {
     /// Units of so many minutes, each charged once it has started.
     StartedUnit {
+        /// Length of one unit.
+        minutes: u32,
+    },
+    /// Units of so many minutes, each charged once it is complete.
+    WholeUnit {
+        /// Length of one unit.
+        minutes: u32,
+    },
+    /// Units of so many minutes, each charged from its half on.
+    NearestUnit {
         /// Length of one unit.
         minutes: u32,
     },
@@ -84,6 +124,10 @@ pub enum Unit {
     Period,
     /// Ten-thousandths of the rate.
     BasisPoint,
+    /// Millionths of the rate.
+    Millionth,
+    /// Millionths of the rate; a half goes to the even neighbour.
+    MillionthHalfEven,
     /// Minutes out of so many that the rate pays for.
     MinuteOf {
         /// Minutes the rate pays for.
@@ -94,40 +138,99 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// What `quantity × rate` is divided by.
-    const fn divisor(self) -> NonZeroU64 {
+    /// The unit's stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
-            Self::StartedUnit { .. } | Self::Period | Self::Item => NonZeroU64::MIN,
-            Self::BasisPoint => BASIS_POINTS_DIVISOR,
-            Self::MinuteOf { minutes } => minutes,
+            Self::StartedUnit { .. } => "started_unit",
+            Self::WholeUnit { .. } => "whole_unit",
+            Self::NearestUnit { .. } => "nearest_unit",
+            Self::Period => "period",
+            Self::BasisPoint => "basis_point",
+            Self::Millionth => "millionth",
+            Self::MillionthHalfEven => "millionth_half_even",
+            Self::MinuteOf { .. } => "minute",
+            Self::Item => "item",
+        }
+    }
+
+    /// Length of a unit of time, or the minutes that the rate pays for.
+    #[must_use]
+    pub const fn minutes(self) -> Option<u64> {
+        match self {
+            Self::StartedUnit { minutes } | Self::WholeUnit { minutes } | Self::NearestUnit { minutes } => {
+                Some(minutes as u64)
+            }
+            Self::MinuteOf { minutes } => Some(minutes.get()),
+            Self::Period | Self::BasisPoint | Self::Millionth | Self::MillionthHalfEven | Self::Item => None,
+        }
+    }
+
+    /// `quantity × rate`, divided and rounded as the unit says.
+    const fn amount(self, product: i128) -> i128 {
+        match self {
+            Self::StartedUnit { .. }
+            | Self::WholeUnit { .. }
+            | Self::NearestUnit { .. }
+            | Self::Period
+            | Self::Item => product,
+            Self::BasisPoint => div_half_up(product, BASIS_POINTS_DIVISOR),
+            Self::Millionth => div_half_up(product, MILLIONTHS),
+            Self::MillionthHalfEven => div_half_even(product, MILLIONTHS),
+            Self::MinuteOf { minutes } => div_half_up(product, minutes),
         }
     }
 
     const fn rounding(self) -> Rounding {
         match self {
             Self::StartedUnit { .. } => Rounding::QuantityUp,
+            Self::WholeUnit { .. } => Rounding::QuantityDown,
+            Self::NearestUnit { .. } => Rounding::QuantityNearest,
             Self::Period | Self::Item => Rounding::Exact,
-            Self::BasisPoint | Self::MinuteOf { .. } => Rounding::AmountHalfUp,
+            Self::BasisPoint | Self::Millionth | Self::MinuteOf { .. } => Rounding::AmountHalfUp,
+            Self::MillionthHalfEven => Rounding::AmountHalfEven,
         }
     }
 }
 
 /// The rounding that a line went through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rounding {
     /// None.
     Exact,
     /// A started unit counts as a whole one (P2).
     QuantityUp,
-    /// The amount goes to the nearest minor unit, a tie up.
+    /// A started unit does not count (P2).
+    QuantityDown,
+    /// A unit counts from its half on (P2).
+    QuantityNearest,
+    /// The amount goes to the nearest minor unit, a tie away from zero.
     AmountHalfUp,
+    /// The amount goes to the nearest minor unit, a tie to the even one.
+    AmountHalfEven,
+}
+
+impl Rounding {
+    /// The rounding's stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::QuantityUp => "quantity_up",
+            Self::QuantityDown => "quantity_down",
+            Self::QuantityNearest => "quantity_nearest",
+            Self::AmountHalfUp => "amount_half_up",
+            Self::AmountHalfEven => "amount_half_even",
+        }
+    }
 }
 
 /// One line of a price. `amount_minor` is always what [`Line::new`] computes from the other fields.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     rule: Rule,
+    id: Option<RuleId>,
     interval: Window,
     quantity: i64,
     unit: Unit,
@@ -147,16 +250,28 @@ impl Line {
         unit: Unit,
         unit_rate_minor: i64,
     ) -> Result<Self, TariffError> {
-        let product = i128::from(quantity) * i128::from(unit_rate_minor);
-        let amount = div_half_up(product, unit.divisor());
+        let amount = unit.amount(i128::from(quantity) * i128::from(unit_rate_minor));
         let amount_minor = i64::try_from(amount).map_err(|_| TariffError::Overflow)?;
-        Ok(Self { rule, interval, quantity, unit, unit_rate_minor, amount_minor })
+        Ok(Self { rule, id: None, interval, quantity, unit, unit_rate_minor, amount_minor })
     }
 
-    /// The rule that made it.
+    /// The line as made by the tariff's rule of this name.
+    #[must_use]
+    pub fn of(mut self, id: Option<&RuleId>) -> Self {
+        self.id = id.cloned();
+        self
+    }
+
+    /// The kind of rule that made it.
     #[must_use]
     pub const fn rule(&self) -> Rule {
         self.rule
+    }
+
+    /// The name of the tariff's rule, where rules have names.
+    #[must_use]
+    pub const fn id(&self) -> Option<&RuleId> {
+        self.id.as_ref()
     }
 
     /// The time it is for.
@@ -189,36 +304,52 @@ impl Line {
         self.unit.rounding()
     }
 
-    /// The amount in minor units.
+    /// The amount in minor units; negative for what is taken off.
     #[must_use]
     pub const fn amount_minor(&self) -> i64 {
         self.amount_minor
     }
 }
 
-impl Serialize for Line {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut line = serializer.serialize_struct("Line", 9)?;
-        line.serialize_field("rule", &self.rule)?;
-        line.serialize_field("label_key", self.rule.label_key())?;
-        line.serialize_field("start", &self.interval.start().to_string())?;
-        line.serialize_field("end", &self.interval.end().to_string())?;
-        line.serialize_field("quantity", &self.quantity)?;
-        line.serialize_field("unit", &self.unit)?;
-        line.serialize_field("unit_rate_minor", &self.unit_rate_minor)?;
-        line.serialize_field("rounding", &self.rounding())?;
-        line.serialize_field("amount_minor", &self.amount_minor)?;
-        line.end()
-    }
+/// A tax within a price or on top of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tax {
+    /// The component; nothing if several are rounded together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<RuleId>,
+    /// The rate in millionths.
+    pub rate_millionths: u32,
+    /// What it is computed from: the net amount if it is added, the gross amount if it is included.
+    pub base_minor: i64,
+    /// The tax.
+    pub amount_minor: i64,
+    /// Whether the lines contain it already.
+    pub included: bool,
+}
+
+/// What a merchant owes for a validation: exactly what the driver saved (P16).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Debit {
+    /// The validation.
+    pub validation: RuleId,
+    /// The merchant; nothing if the operator gives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merchant: Option<RuleId>,
+    /// Minor units of money, at least 0.
+    pub amount_minor: i64,
 }
 
 /// What something costs, and why. The total is the sum of the lines by construction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
-    currency: Currency,
-    tariff_version: TariffVersion,
-    lines: Vec<Line>,
-    total_minor: i64,
+    pub(super) currency: Currency,
+    pub(super) tariff_version: TariffVersion,
+    pub(super) lines: Vec<Line>,
+    pub(super) taxes: Vec<Tax>,
+    pub(super) debits: Vec<Debit>,
+    pub(super) total_minor: i64,
 }
 
 impl Price {
@@ -227,11 +358,8 @@ impl Price {
     /// # Errors
     /// [`TariffError::Overflow`] if the sum does not fit 64 bits.
     pub fn new(currency: Currency, tariff_version: TariffVersion, lines: Vec<Line>) -> Result<Self, TariffError> {
-        let mut total_minor: i64 = 0;
-        for line in &lines {
-            total_minor = total_minor.checked_add(line.amount_minor).ok_or(TariffError::Overflow)?;
-        }
-        Ok(Self { currency, tariff_version, lines, total_minor })
+        let total_minor = sum(&lines)?;
+        Ok(Self { currency, tariff_version, lines, taxes: Vec::new(), debits: Vec::new(), total_minor })
     }
 
     /// A price agreed earlier of which only the amount is at hand: one line of it.
@@ -239,13 +367,15 @@ impl Price {
     pub fn agreed(amount: Money, tariff_version: TariffVersion, window: Window) -> Self {
         let line = Line {
             rule: Rule::AgreedPrice,
+            id: None,
             interval: window,
             quantity: 1,
             unit: Unit::Item,
             unit_rate_minor: amount.minor,
             amount_minor: amount.minor,
         };
-        Self { currency: amount.currency, tariff_version, lines: vec![line], total_minor: amount.minor }
+        let (currency, total_minor) = (amount.currency, amount.minor);
+        Self { currency, tariff_version, lines: vec![line], taxes: Vec::new(), debits: Vec::new(), total_minor }
     }
 
     /// This price with further lines.
@@ -255,7 +385,23 @@ impl Price {
     pub fn with_lines(&self, more: Vec<Line>) -> Result<Self, TariffError> {
         let mut lines = self.lines.clone();
         lines.extend(more);
-        Self::new(self.currency, self.tariff_version, lines)
+        let total_minor = sum(&lines)?;
+        Ok(Self { lines, total_minor, ..self.clone() })
+    }
+
+    /// Two prices together: the occurrences of a series.
+    ///
+    /// # Errors
+    /// [`TariffError::CurrencyMismatch`], [`TariffError::Overflow`].
+    pub fn plus(mut self, other: Self) -> Result<Self, TariffError> {
+        if self.currency != other.currency {
+            return Err(TariffError::CurrencyMismatch);
+        }
+        self.lines.extend(other.lines);
+        self.taxes.extend(other.taxes);
+        self.debits.extend(other.debits);
+        self.total_minor = sum(&self.lines)?;
+        Ok(self)
     }
 
     /// The currency of every line.
@@ -270,16 +416,36 @@ impl Price {
         self.tariff_version
     }
 
-    /// The lines, in order of time.
+    /// The lines: parking in order of time, then what changes it, fees, taxes, vouchers.
     #[must_use]
     pub fn lines(&self) -> &[Line] {
         &self.lines
+    }
+
+    /// The taxes, included or added.
+    #[must_use]
+    pub fn taxes(&self) -> &[Tax] {
+        &self.taxes
+    }
+
+    /// What merchants owe.
+    #[must_use]
+    pub fn debits(&self) -> &[Debit] {
+        &self.debits
     }
 
     /// The sum of the lines in minor units, at least 0.
     #[must_use]
     pub const fn total_minor(&self) -> i64 {
         self.total_minor
+    }
+
+    /// The sum of the lines without the taxes that were added.
+    #[must_use]
+    pub fn subtotal_minor(&self) -> i64 {
+        let taxes = self.lines.iter().filter(|line| line.rule == Rule::Tax);
+        // Both sums were checked when the price was made.
+        self.total_minor - taxes.map(|line| line.amount_minor).sum::<i64>()
     }
 
     /// The sum of the lines.
@@ -289,13 +455,7 @@ impl Price {
     }
 }
 
-impl Serialize for Price {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut price = serializer.serialize_struct("Price", 4)?;
-        price.serialize_field("currency", &self.currency)?;
-        price.serialize_field("total_minor", &self.total_minor)?;
-        price.serialize_field("tariff_version", &self.tariff_version.0)?;
-        price.serialize_field("lines", &self.lines)?;
-        price.end()
-    }
+pub(super) fn sum(lines: &[Line]) -> Result<i64, TariffError> {
+    let add = |sum: i64, line: &Line| sum.checked_add(line.amount_minor).ok_or(TariffError::Overflow);
+    lines.iter().try_fold(0, add)
 }

@@ -44,6 +44,7 @@ impl World {
             daily_cap: None,
             cap_period: Default::default(),
             overstay: OverstayRule::PerStartedUnit { unit_minutes: 60, rate_minor: 250, admin_fee_minor: 1_000 },
+            ..Tariff::new(currency)
         };
         let lot = Lot {
             id: LotId::new("lot").unwrap(),

@@ -21,15 +21,15 @@ pub(crate) fn window(zone: LotZone, start: &str, end: &str) -> Window {
 pub(crate) fn tariff(currency: &str, unit_minutes: u32, rate_minor: i64, cap: Option<(i64, CapPeriod)>) -> Tariff {
     Tariff {
         version: TariffVersion(7),
-        currency: Currency::from_code(currency).unwrap(),
         unit_minutes,
         rates: BTreeMap::from([(VehicleClass::Standard, rate_minor)]),
         daily_cap: cap.map(|(cap_minor, _)| BTreeMap::from([(VehicleClass::Standard, cap_minor)])),
         cap_period: cap.map_or(CapPeriod::Rolling24h, |(_, period)| period),
         overstay: OverstayRule::TariffContinues,
+        ..Tariff::new(Currency::from_code(currency).unwrap())
     }
 }
 
 pub(crate) fn price(tariff: &Tariff, zone: LotZone, window: Window) -> Price {
-    tariff.price(&PriceRequest { zone: &zone, class: VehicleClass::Standard, window }).unwrap()
+    tariff.price(&PriceRequest::booking(&zone, VehicleClass::Standard, window)).unwrap()
 }

@@ -5,6 +5,8 @@ mod decisions;
 #[cfg(test)]
 mod given;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod money;
 #[cfg(test)]
 mod plate;
@@ -17,6 +19,12 @@ mod settlement;
 #[cfg(test)]
 mod tariff;
 #[cfg(test)]
+mod tariff_language;
+#[cfg(test)]
+mod tariff_properties;
+#[cfg(test)]
 mod vehicle;
 #[cfg(test)]
 mod zone;
+#[cfg(test)]
+mod zone_transitions;

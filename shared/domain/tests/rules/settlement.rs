@@ -3,7 +3,7 @@ use parkade_domain::money::{Currency, Money};
 use parkade_domain::policy::{CancellationStep, EarlyExit, LotPolicy};
 use parkade_domain::settlement::{
     Charge, RefundError, Settlement, SettlementReason, Stay, allocate_refund, cancellation, leave, modification,
-    no_show,
+    modification_for_fee, no_show, top_up, withdrawal,
 };
 use parkade_domain::tariff::{CapPeriod, OverstayRule, Price, Rule, Tariff, TariffError};
 use parkade_domain::time::{Minute, Window};
@@ -257,5 +257,84 @@ proptest! {
                 prop_assert_eq!(error, RefundError::ExceedsCaptured { available_minor: available });
             }
         }
+    }
+}
+
+/// 12.00 of parking and 1.50 of fees, of which 0.50 is given back.
+fn with_fees(terms: &str) -> Tariff {
+    let text = format!(
+        r#"{{"currency": "GBP", "tables": [{{"id": "cars", "base": [{{"total": "12.00"}}]}}], "terms": {terms},
+            "fees": [{{"id": "booking", "amount": "1.00"}}, {{"id": "card", "amount": "0.50", "refundable": true}}],
+            "graces": {{"exit_minutes": 15}}}}"#
+    );
+    let tariff: Tariff = serde_json::from_str(&text).unwrap();
+    assert_eq!(tariff.validate(), []);
+    tariff
+}
+
+#[test]
+fn a_cancellation_keeps_the_fees_that_are_not_given_back() {
+    let tariff = with_fees(
+        r#"{"cancellation": [{"hours_before_start": 24, "refund_basis_points": 8000}], "cool_off_minutes": 60}"#,
+    );
+    let price = price(&tariff, zone("Europe/London"), booked(12));
+    assert_eq!(price.total_minor(), 1_350);
+    let policy = LotPolicy::default().under(tariff.terms.as_ref());
+    let cancelled = |hours_before: i64| {
+        let now = booked(12).start().plus(-60 * hours_before);
+        cancellation(&price, &policy.cancellation, now, booked(12)).unwrap().owed.total_minor()
+    };
+    // 1.00 is kept, and 20 % or all of the other 12.50.
+    assert_eq!((cancelled(24), cancelled(23)), (100 + 250, 1_350));
+    let terms = tariff.terms.as_ref().unwrap();
+    let made = booked(12).start();
+    assert_eq!([60, 61].map(|minutes| terms.cools_off(made, made.plus(minutes))), [true, false]);
+    assert_eq!(withdrawal(&price, booked(12)).unwrap().owed.total_minor(), 0);
+}
+
+#[test]
+fn a_change_costs_its_fee_unless_it_is_early() {
+    let tariff = with_fees(r#"{"modification": {"fee_minor": 300, "free_until_hours_before": 48}}"#);
+    let terms = tariff.terms.as_ref().unwrap();
+    let start = booked(12).start();
+    assert_eq!(terms.modification_fee_minor(start.plus(-48 * 60), start), 0);
+    let fee_minor = terms.modification_fee_minor(start.plus(-48 * 60 + 1), start);
+    let price = price(&tariff, zone("Europe/London"), booked(12));
+    let changed = modification_for_fee(&price, &price, fee_minor, booked(12)).unwrap();
+    assert_eq!(changed.difference_minor(), 300);
+}
+
+#[test]
+fn who_leaves_within_the_exit_grace_after_paying_owes_nothing_more() {
+    let tariff: Tariff = serde_json::from_str(
+        r#"{"currency": "GBP", "unit_minutes": 60, "rates": {"standard": 200}, "graces": {"exit_minutes": 15}}"#,
+    )
+    .unwrap();
+    let london = zone("Europe/London");
+    let paid_at = booked(2).end();
+    let paid = price(&tariff, london, booked(2));
+    let owed = |minutes: i64| {
+        let stayed = Window::new(booked(2).start(), paid_at.plus(minutes)).unwrap();
+        let request = parkade_domain::tariff::PriceRequest::stay(&london, VehicleClass::Standard, stayed);
+        top_up(&tariff, &paid, &request, paid_at).unwrap().owed.total_minor()
+    };
+    assert_eq!([0, 15, 16, 61].map(owed), [400, 400, 600, 800]);
+}
+
+#[test]
+fn terms_are_checked_like_the_policy() {
+    for (terms, pointer) in [
+        (
+            r#"{"cancellation": [{"hours_before_start": 1, "refund_basis_points": 10001}]}"#,
+            "/terms/cancellation/0/refund_basis_points",
+        ),
+        (r#"{"no_show_fee_basis_points": 10001}"#, "/terms/no_show_fee_basis_points"),
+        (r#"{"modification": {"fee_minor": -1}}"#, "/terms/modification/fee_minor"),
+        (r#"{"cool_off_minutes": 99999}"#, "/terms/cool_off_minutes"),
+    ] {
+        let text =
+            format!(r#"{{"currency": "GBP", "unit_minutes": 60, "rates": {{"standard": 1}}, "terms": {terms}}}"#);
+        let errors = serde_json::from_str::<Tariff>(&text).unwrap().validate();
+        assert_eq!(errors.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(), [pointer]);
     }
 }

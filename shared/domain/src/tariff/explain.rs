@@ -1,0 +1,137 @@
+//! Prices in words, from a catalogue of messages per language (P18).
+
+use super::price::{Line, Price, Rule, Unit};
+use crate::money::Money;
+use crate::zone::LotZone;
+
+/// A language that prices are explained in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Locale {
+    /// English.
+    En,
+    /// German.
+    De,
+}
+
+impl Locale {
+    /// The best of the two for a language tag such as `de-AT`; English if neither.
+    #[must_use]
+    pub fn of_tag(tag: &str) -> Self {
+        let language = tag.split(['-', '_']).next().unwrap_or_default();
+        if language.eq_ignore_ascii_case("de") { Self::De } else { Self::En }
+    }
+}
+
+/// The message of a rule: English, German.
+const fn rule_text(rule: Rule) -> (&'static str, &'static str) {
+    match rule {
+        Rule::UnitRate => ("Parking", "Parken"),
+        Rule::Tier => ("Parking, price for this length", "Parken, Preis für diese Dauer"),
+        Rule::DailyCap => ("Daily maximum", "Tageshöchstsatz"),
+        Rule::PeriodCap => ("Maximum for the period", "Höchstsatz für den Zeitraum"),
+        Rule::WindowRate => ("Parking at this time", "Parken zu dieser Zeit"),
+        Rule::WindowCap => ("Maximum at this time", "Höchstsatz zu dieser Zeit"),
+        Rule::FreeTime => ("Free time", "Gebührenfreie Zeit"),
+        Rule::EventRate => ("Event rate", "Veranstaltungstarif"),
+        Rule::Product => ("Special price", "Sondertarif"),
+        Rule::Grace => ("Free: short stay", "Kostenlos: Kurzparker"),
+        Rule::MinimumCharge => ("Up to the minimum charge", "Aufschlag bis zum Mindestbetrag"),
+        Rule::MaximumCharge => ("Down to the maximum charge", "Abzug bis zum Höchstbetrag"),
+        Rule::LostTicket => ("Lost ticket", "Verlorenes Ticket"),
+        Rule::Dynamic => ("Adjustment by demand", "Anpassung nach Nachfrage"),
+        Rule::Validation => ("Validation", "Parkvergünstigung"),
+        Rule::ServiceFee => ("Service fee, refundable", "Servicegebühr, erstattbar"),
+        Rule::ServiceFeeKept => ("Service fee", "Servicegebühr"),
+        Rule::Tax => ("Tax", "Steuer"),
+        Rule::Escalation => ("Late payment", "Zahlungsverzug"),
+        Rule::AgreedPrice => ("Agreed price", "Vereinbarter Preis"),
+        Rule::TopUp => ("Left later than paid for", "Später ausgefahren als bezahlt"),
+        Rule::OverstayRate => ("Time after the booked end", "Zeit nach dem gebuchten Ende"),
+        Rule::OverstayFee => ("Administration fee for overstaying", "Bearbeitungsgebühr für Überziehen"),
+        Rule::OverstayTariff => ("Tariff after the booked end", "Tarif nach dem gebuchten Ende"),
+        Rule::EarlyExitProrated => ("Share for the time used", "Anteil für die genutzte Zeit"),
+        Rule::EarlyExitFee => ("Fee for leaving early", "Gebühr für frühere Ausfahrt"),
+        Rule::CancellationKept => ("Kept after cancellation", "Einbehalten nach Stornierung"),
+        Rule::ModificationFee => ("Fee for changing the booking", "Gebühr für die Umbuchung"),
+        Rule::NoShowFee => ("Kept because nobody came", "Einbehalten wegen Nichterscheinens"),
+    }
+}
+
+/// The sentences of a price, one per line and one for the total, with times on the wall of the lot's zone.
+#[must_use]
+pub fn explain(price: &Price, locale: Locale, zone: &LotZone) -> Vec<String> {
+    let money = |minor: i64| localised(Money::new(minor, price.currency()), locale);
+    let mut sentences: Vec<String> = price.lines().iter().map(|line| sentence(line, locale, zone, money)).collect();
+    for tax in price.taxes().iter().filter(|tax| tax.included) {
+        let (percent, amount) = (share(i64::from(tax.rate_millionths), 4, locale), money(tax.amount_minor));
+        sentences.push(match locale {
+            Locale::En => format!("Contains {percent} tax: {amount}"),
+            Locale::De => format!("Enthält {percent} Steuer: {amount}"),
+        });
+    }
+    for debit in price.debits() {
+        let amount = money(debit.amount_minor);
+        let payer = debit.merchant.as_ref().map_or("–", |merchant| merchant.as_str());
+        sentences.push(match locale {
+            Locale::En => format!("Paid by {payer} ({}): {amount}", debit.validation),
+            Locale::De => format!("Bezahlt von {payer} ({}): {amount}", debit.validation),
+        });
+    }
+    let total = money(price.total_minor());
+    sentences.push(match locale {
+        Locale::En => format!("Total: {total}"),
+        Locale::De => format!("Summe: {total}"),
+    });
+    sentences
+}
+
+fn sentence(line: &Line, locale: Locale, zone: &LotZone, money: impl Fn(i64) -> String) -> String {
+    let (english, german) = rule_text(line.rule());
+    let mut text = if locale == Locale::De { german } else { english }.to_owned();
+    if let Some(id) = line.id() {
+        text = format!("{text} ({id})");
+    }
+    let time = |minute| {
+        let pattern = if locale == Locale::De { "%d.%m.%Y %H:%M" } else { "%Y-%m-%d %H:%M" };
+        zone.local(minute).format(pattern)
+    };
+    let (from, until) = (time(line.interval().start()), time(line.interval().end()));
+    let (rate, quantity, amount) = (money(line.unit_rate_minor()), line.quantity(), money(line.amount_minor()));
+    let german = locale == Locale::De;
+    let of = if german { "von" } else { "of" };
+    let how = match line.unit() {
+        Unit::StartedUnit { minutes } if german => format!("{quantity} × {rate} je angefangene {minutes} min"),
+        Unit::StartedUnit { minutes } => format!("{quantity} × {rate} per started {minutes} min"),
+        Unit::WholeUnit { minutes } if german => format!("{quantity} × {rate} je volle {minutes} min"),
+        Unit::WholeUnit { minutes } => format!("{quantity} × {rate} per full {minutes} min"),
+        Unit::NearestUnit { minutes } if german => format!("{quantity} × {rate} je {minutes} min, gerundet"),
+        Unit::NearestUnit { minutes } => format!("{quantity} × {rate} per {minutes} min, rounded"),
+        Unit::Period => format!("{quantity} × {rate}"),
+        Unit::BasisPoint => format!("{} {of} {rate}", share(quantity, 2, locale)),
+        Unit::Millionth | Unit::MillionthHalfEven => format!("{} {of} {rate}", share(quantity, 4, locale)),
+        Unit::MinuteOf { minutes } if german => format!("{quantity} von {minutes} min zu {rate}"),
+        Unit::MinuteOf { minutes } => format!("{quantity} of {minutes} min at {rate}"),
+        Unit::Item => return format!("{text}, {from} – {until}: {amount}"),
+    };
+    format!("{text}, {from} – {until}: {how} = {amount}")
+}
+
+/// A share as per cent without superfluous zeros; `digits` after the point are hidden in `quantity`.
+fn share(quantity: i64, digits: u32, locale: Locale) -> String {
+    let (sign, scale) = (if quantity < 0 { "-" } else { "" }, 10_u64.pow(digits));
+    let (whole, rest) = (quantity.unsigned_abs() / scale, quantity.unsigned_abs() % scale);
+    let width = usize::try_from(digits).unwrap_or_default();
+    let fraction = format!("{rest:0width$}");
+    let fraction = fraction.trim_end_matches('0');
+    let point = if locale == Locale::De { "," } else { "." };
+    if fraction.is_empty() { format!("{sign}{whole} %") } else { format!("{sign}{whole}{point}{fraction} %") }
+}
+
+/// `EUR 12.50`, and `12,50 EUR` in German.
+fn localised(money: Money, locale: Locale) -> String {
+    let text = money.format();
+    match (locale, text.split_once(' ')) {
+        (Locale::De, Some((code, amount))) => format!("{} {code}", amount.replace('.', ",")),
+        _ => text,
+    }
+}
