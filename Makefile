@@ -64,6 +64,10 @@ test-doc:
 test-all: | .tools/nextest-$(NEXTEST_VERSION)
 	cargo nextest run --workspace --profile $(if $(CI),ci,default)
 
+.PHONY: mutants
+mutants: ## Break the store on purpose and see whether the suites notice (minutes, so not part of `make test`)
+	tests/mutants.py
+
 fmt: ## Format the code
 	cargo fmt --all
 

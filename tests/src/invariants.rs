@@ -46,7 +46,7 @@ pub fn standing(snapshot: &Snapshot, geometry: Geometry) -> Vec<Standing> {
 #[must_use]
 pub fn overlaps(standing: &[Standing], now_s: i64) -> Vec<String> {
     let mut by_place: BTreeMap<(SpotIndex, Page), Vec<Claim>> = BTreeMap::new();
-    for entry in standing.iter().filter(|entry| entry.claim.is_live(now_s)) {
+    for entry in standing.iter().filter(|entry| is_live(entry.claim.lease_s, now_s)) {
         by_place.entry((entry.spot, entry.page)).or_default().push(entry.claim);
     }
     let mut wrong = Vec::new();
@@ -54,7 +54,8 @@ pub fn overlaps(standing: &[Standing], now_s: i64) -> Vec<String> {
         claims.sort_by_key(|claim| claim.start);
         for pair in claims.windows(2) {
             if let [a, b] = pair
-                && a.overlaps(b.start, b.end)
+                && a.start < b.end
+                && b.start < a.end
             {
                 wrong.push(format!("double booking on {place:?}: {a:?} and {b:?}"));
             }
@@ -63,29 +64,32 @@ pub fn overlaps(standing: &[Standing], now_s: i64) -> Vec<String> {
     wrong
 }
 
+/// Whether a claim keeps others out, by the words of the rule and not by the code under test (I4).
+const fn is_live(lease_s: u32, now_s: i64) -> bool {
+    lease_s == 0 || lease_s as i64 > now_s
+}
+
+/// What a record says that it claims, read from the stored attributes.
+struct Claiming {
+    id: ReservationId,
+    spot: SpotIndex,
+    windows: Vec<Window>,
+    lease_s: u32,
+}
+
 /// The calendar and the records say the same: every entry belongs to a record that claims exactly it, and every claim of a record stands
 /// in the calendar, unless it is a hold that ran out, whose time anybody may have taken.
 #[must_use]
-pub fn disagreements(
-    snapshot: &Snapshot,
-    standing: &[Standing],
-    dossiers: &[Dossier],
-    geometry: Geometry,
-    now_s: i64,
-) -> Vec<String> {
+pub fn disagreements(snapshot: &Snapshot, standing: &[Standing], geometry: Geometry, now_s: i64) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut expected: BTreeSet<Place> = BTreeSet::new();
     let mut optional: BTreeSet<Place> = BTreeSet::new();
-    for r in dossiers.iter().map(|d| &d.reservation).filter(|r| r.status.claims()) {
-        let lapsed = r.status == Status::Held && i64::from(r.lease_s()) <= now_s;
-        let places = if lapsed { &mut optional } else { &mut expected };
-        places.extend(places_of(r.id, r.spot, &r.claims, r.lease_s(), geometry));
+    for claiming in records(snapshot).iter().chain(&blocks(snapshot)) {
+        let places = if is_live(claiming.lease_s, now_s) { &mut expected } else { &mut optional };
+        places.extend(places_of(claiming, geometry));
     }
-    for (spot, id, window) in blocks(snapshot) {
-        expected.extend(places_of(id, spot, &[window], 0, geometry));
-    }
-    let found: Vec<Place> =
-        standing.iter().map(|s| (s.claim.id, s.spot, s.page, s.claim.start, s.claim.end, s.claim.lease_s)).collect();
+    let place = |s: &Standing| (s.claim.id, s.spot, s.page, s.claim.start, s.claim.end, s.claim.lease_s);
+    let found: Vec<Place> = standing.iter().map(place).collect();
     for place in &found {
         if !expected.contains(place) && !optional.contains(place) {
             wrong.push(format!("the calendar has {place:?}, which no record claims"));
@@ -104,19 +108,47 @@ pub fn disagreements(
 /// One entry, with its owner first.
 type Place = (ReservationId, SpotIndex, Page, u16, u16, u32);
 
-fn places_of(id: ReservationId, spot: SpotIndex, claims: &[Window], lease_s: u32, geometry: Geometry) -> Vec<Place> {
-    let segments = claims.iter().flat_map(|window| geometry.segments(*window));
-    segments.map(|segment| (id, spot, segment.page, segment.start, segment.end, lease_s)).collect()
+fn places_of(claiming: &Claiming, geometry: Geometry) -> Vec<Place> {
+    let Claiming { id, spot, windows, lease_s } = claiming;
+    let segments = windows.iter().flat_map(|window| geometry.segments(*window));
+    segments.map(|segment| (*id, *spot, segment.page, segment.start, segment.end, *lease_s)).collect()
+}
+
+/// The reservations and walk-ins whose claims stand.
+fn records(snapshot: &Snapshot) -> Vec<Claiming> {
+    let mut found = Vec::new();
+    for (pk, _, item) in snapshot.table(RECORDS.name).filter(|(pk, sk, _)| pk.starts_with("R#") && *sk == "A") {
+        let number = |name: &str| item[name]["N"].as_str().map(|n| n.parse::<u32>().unwrap());
+        let status = Status::parse(item["st"]["S"].as_str().unwrap()).unwrap();
+        if !matches!(status, Status::Held | Status::Confirmed | Status::CheckedIn | Status::Completed) {
+            continue;
+        }
+        let packed = aws_smithy_types::base64::decode(item["c"]["B"].as_str().unwrap()).unwrap();
+        let minutes: Vec<Minute> =
+            packed.as_chunks::<4>().0.iter().map(|bytes| Minute(i64::from(u32::from_be_bytes(*bytes)))).collect();
+        let windows = minutes.as_chunks::<2>().0.iter().map(|[from, until]| Window::new(*from, *until).unwrap());
+        found.push(Claiming {
+            id: ReservationId::from_code(pk.strip_prefix("R#").unwrap()).unwrap(),
+            spot: SpotIndex(u16::try_from(number("sp").unwrap()).unwrap()),
+            windows: windows.collect(),
+            lease_s: if status == Status::Held { number("hx").unwrap() } else { 0 },
+        });
+    }
+    found
 }
 
 /// The recorded out-of-service intervals.
-fn blocks(snapshot: &Snapshot) -> Vec<(SpotIndex, ReservationId, Window)> {
+fn blocks(snapshot: &Snapshot) -> Vec<Claiming> {
     let mut found = Vec::new();
     for (_, sk, item) in snapshot.table(RECORDS.name) {
         let Some((spot, code)) = sk.strip_prefix("OOS#").and_then(|rest| rest.split_once('#')) else { continue };
         let minute = |name: &str| Minute(item[name]["N"].as_str().unwrap().parse().unwrap());
-        let window = Window::new(minute("from"), minute("until")).unwrap();
-        found.push((SpotIndex(spot.parse().unwrap()), ReservationId::from_code(code).unwrap(), window));
+        found.push(Claiming {
+            id: ReservationId::from_code(code).unwrap(),
+            spot: SpotIndex(spot.parse().unwrap()),
+            windows: vec![Window::new(minute("from"), minute("until")).unwrap()],
+            lease_s: 0,
+        });
     }
     found
 }
@@ -126,7 +158,7 @@ fn blocks(snapshot: &Snapshot) -> Vec<(SpotIndex, ReservationId, Window)> {
 pub fn leftovers(standing: &[Standing], dossiers: &[Dossier], now_s: i64) -> Vec<String> {
     let held = dossiers.iter().map(|d| &d.reservation).filter(|r| r.status == Status::Held);
     let records = held.filter(|r| i64::from(r.lease_s()) <= now_s).map(|r| format!("{} is still held", r.id));
-    let lapsed = standing.iter().filter(|entry| !entry.claim.is_live(now_s));
+    let lapsed = standing.iter().filter(|entry| !is_live(entry.claim.lease_s, now_s));
     records.chain(lapsed.map(|entry| format!("an expired hold still stands: {entry:?}"))).collect()
 }
 
