@@ -15,7 +15,7 @@ use crate::time::Window;
 /// Most spots of one tile; the stored attributes are `a` to `h`.
 pub const SLOTS_MAX: usize = 8;
 /// How many random candidates are compared when many clients want the same lot (best of 8 keeps 97 % of the sellable time).
-pub const SPREAD_CANDIDATES: usize = 8;
+pub const SPREAD_CANDIDATES: usize = 16;
 
 /// The stored claims of one tile during one page, one value per spot.
 pub type TileValues = [Option<Vec<u8>>; SLOTS_MAX];

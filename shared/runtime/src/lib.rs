@@ -20,6 +20,7 @@ pub mod access;
 pub mod clients;
 pub mod environment;
 pub mod events;
+mod gateway;
 mod http_events;
 pub mod lanes;
 pub mod problems;

@@ -73,10 +73,9 @@ pub fn tariff_problem(error: TariffError) -> Problem {
         | TariffError::MaxStay { .. }
         | TariffError::UnknownValidation { .. }
         | TariffError::ValidationUsedUp { .. } => Problem::new(Code::NotPriced).detail(error.to_string()),
-        TariffError::Overflow
-        | TariffError::CurrencyMismatch
-        | TariffError::OtherVersion { .. }
-        | TariffError::Unreadable { .. } => Problem::internal(&error),
+        TariffError::Overflow | TariffError::CurrencyMismatch | TariffError::OtherVersion | TariffError::Unreadable => {
+            Problem::internal(&error)
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::SpotIndex;
 use parkade_domain::time::{DAY_MINUTES, Window};
-use parkade_store::{CommandError, Reserve};
+use parkade_store::{CommandError, Reserve, StoreError};
 
 use crate::Failure;
 use crate::figure::{Figure, Milli, Section};
@@ -25,13 +25,21 @@ struct Crowd {
     sold: Vec<(SpotIndex, Window)>,
     full: u64,
     full_while_free: u64,
+    gave_up: u64,
     attempts: u64,
 }
 
 /// Crowds that want the same two hours, and crowds that want 2 to 6 hours of one day.
 pub(crate) async fn measure() -> Result<Section, Failure> {
-    let columns =
-        &["attempts per success", "double claims", "“full” while a spot was free", "sold time", "p50 ms", "p99 ms"];
+    let columns = &[
+        "attempts per success",
+        "double claims",
+        "“full” while a spot was free",
+        "told to ask again (503)",
+        "sold time",
+        "p50 ms",
+        "p99 ms",
+    ];
     let mut section = Section::new("Flash crowd, 64 clients", columns);
     for (spots, limit) in [(2_000, 1_200), (200, 3_000)] {
         let lot = Fixture::new(spots, Shape::Hourly).await?;
@@ -41,24 +49,25 @@ pub(crate) async fn measure() -> Result<Section, Failure> {
         let ideal = ideal_minutes(spots, &vec![window; wanted], lot.day(1).0);
         row(&mut section, &format!("same 2 h, {spots} spots, {wanted} requests"), crowd, limit, ideal)?;
     }
-    for (spots, limit) in [(2_000, 1_200), (200, 3_000)] {
+    for (spots, limit) in [(500, 3_000), (200, 3_000)] {
         let lot = Fixture::new(spots, Shape::Hourly).await?;
-        let windows = mixed(&lot, usize::from(spots) * 4)?;
+        let windows = mixed(&lot, usize::from(spots) * 7 / 2)?;
         let ideal = ideal_minutes(spots, &windows, lot.day(1).0);
         let wanted = windows.len();
         let crowd = run(&lot, windows).await?;
+        eprintln!("crowd: {spots} spots, mixed windows");
         row(&mut section, &format!("mixed 2–6 h, {spots} spots, {wanted} requests"), crowd, limit, ideal)?;
     }
     Ok(section)
 }
 
-/// Stays of 2 to 6 hours within one day, in the order in which they are asked for.
+/// Stays of 2 to 6 hours between 7 and 19 o'clock, in the order in which they are asked for: more than all spots can take.
 fn mixed(lot: &Fixture, count: usize) -> Result<Vec<Window>, Failure> {
     let (day, mut sequence) = (lot.day(1), Sequence(11));
     let mut windows = Vec::with_capacity(count);
     for _ in 0..count {
         let minutes = sequence.between(8, 24) * 15;
-        let start = day.plus(sequence.between(0, (DAY_MINUTES - minutes) / 15) * 15);
+        let start = day.plus(180 + sequence.between(0, (720 - minutes) / 15) * 15);
         windows.push(Window::new(start, start.plus(minutes))?);
     }
     Ok(windows)
@@ -92,6 +101,7 @@ fn row(section: &mut Section, name: &str, crowd: Crowd, limit: i64, ideal: i64) 
             Figure::from(Milli::ratio(crowd.attempts, crowd.sold.len())).at_most(Milli(limit)),
             Figure::whole(doubles(&crowd.sold)).at_most(Milli(0)),
             Figure::whole(crowd.full_while_free).at_most(Milli(0)),
+            Figure::whole(crowd.gave_up).at_most(Milli(0)),
             Figure::from(Milli::ratio(minutes, ideal)).at_least(Milli(970)),
             ms(at(50)).into(),
             ms(at(99)).into(),
@@ -152,6 +162,7 @@ async fn client(lot: &Fixture, queue: Queue, crowd: Arc<Mutex<Crowd>>) -> Result
                 crowd.full += 1;
                 crowd.full_while_free += u64::from(free > 0);
             }
+            Err(CommandError::Store(StoreError::Unavailable { .. })) => crowd.gave_up += 1,
             Err(error) => return Err(error.into()),
         }
     }

@@ -79,15 +79,15 @@ pub(crate) async fn warm() -> Result<Section, Failure> {
             break;
         }
         let lot = Fixture::new(spots, shape).await?;
-        let events = |count: usize, series: &str| -> Vec<Value> {
-            (0..count).map(|n| reserve_event(&lot, n, named, series)).collect()
+        let events = |count: usize, run: usize| -> Vec<Value> {
+            (0..count).map(|n| reserve_event(&lot, n, named, run)).collect()
         };
         let host = Host::start(lot.engine.clone())?;
         let path = binary("reserve")?;
-        let one = host.instructions(&path, events(WARM, "a"))?;
-        let all = host.instructions(&path, events(WARM + COUNTED, "b"))?;
-        let few = host.run(&path, events(WARM, "c"))?;
-        let many = host.run(&path, events(WARM + COUNTED, "d"))?;
+        let one = host.instructions(&path, events(WARM, 0))?;
+        let all = host.instructions(&path, events(WARM + COUNTED, 1))?;
+        let few = host.run(&path, events(WARM, 2))?;
+        let many = host.run(&path, events(WARM + COUNTED, 3))?;
         let which = if named { "a named spot" } else { "best spot" };
         let mut instructions = Figure::from(per_request(all, one));
         let mut switches = Figure::from(per_request(many.switches, few.switches));
@@ -107,8 +107,8 @@ fn per_request(all: u64, few: u64) -> Milli {
     Milli::ratio(all.saturating_sub(few), COUNTED)
 }
 
-/// What API Gateway sends: two hours on one of 60 days, under a key of its own.
-fn reserve_event(lot: &Fixture, n: usize, named: bool, series: &str) -> Value {
+/// What API Gateway sends: two hours on one of 60 days, under a key of its own; runs take different spots.
+fn reserve_event(lot: &Fixture, n: usize, named: bool, run: usize) -> Value {
     let day = chrono::Utc::now().date_naive() + chrono::Days::new(1 + (n % 60) as u64);
     let hour = 6 + 3 * (n / 60);
     let mut body = json!({
@@ -119,7 +119,7 @@ fn reserve_event(lot: &Fixture, n: usize, named: bool, series: &str) -> Value {
         "end_time": format!("{day}T{:02}:00:00Z", hour + 2),
     });
     if let (true, Some(fields)) = (named, body.as_object_mut()) {
-        fields.insert("spot_id".into(), format!("{:04}", 1 + n % 100).into());
+        fields.insert("spot_id".into(), format!("{:04}", 1 + (n + 25 * run) % 100).into());
     }
     json!({
         "version": "2.0",
@@ -131,7 +131,7 @@ fn reserve_event(lot: &Fixture, n: usize, named: bool, series: &str) -> Value {
             "authorization": "Bearer dev.driver.alice",
             "content-type": "application/json",
             "host": "api.example.com",
-            "idempotency-key": format!("bench-{series}-{named}-{n}"),
+            "idempotency-key": format!("bench-{run}-{named}-{n}"),
             "user-agent": "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36",
             "x-amzn-trace-id": "Root=1-69a5f5c0-0123456789abcdef01234567",
             "x-forwarded-for": "192.0.2.1",

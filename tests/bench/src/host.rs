@@ -104,13 +104,23 @@ impl Host {
     pub(crate) fn instructions(&self, binary: &Path, events: Vec<Value>) -> Result<u64, Failure> {
         let mut valgrind = Command::new("valgrind");
         valgrind.args(["--tool=callgrind", "--quiet", &format!("--callgrind-out-file={CALLGRIND_FILE}")]).arg(binary);
-        let child = self.spawn(valgrind, events).map_err(|error| {
-            format!("valgrind could not be started ({error}); install it, for example with `apt-get install valgrind`")
-        })?;
+        let child = self.spawn(valgrind, events)?;
         self.stop(child)?;
         let profile = fs::read_to_string(CALLGRIND_FILE)?;
         let summary = profile.lines().find_map(|line| line.strip_prefix("summary:").or(line.strip_prefix("totals:")));
         Ok(summary.and_then(|count| count.trim().parse().ok()).ok_or("callgrind wrote no summary")?)
+    }
+
+    /// Whether what counts instructions is there.
+    pub(crate) fn check_valgrind() -> Result<(), Failure> {
+        let found = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status();
+        match found {
+            Ok(status) if status.success() => Ok(()),
+            _ => {
+                Err("valgrind counts the instructions and is missing: install it, e.g. `apt-get install valgrind`"
+                    .into())
+            }
+        }
     }
 
     /// Starts a function and waits until it has answered all events and asks for another.
@@ -119,7 +129,8 @@ impl Host {
         *lock(&self.state.events) = events.into();
         let search_path = std::env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", search_path).envs(self.environment()).stdout(Stdio::null());
-        let mut child = command.spawn()?;
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut child = command.spawn().map_err(|error| format!("{program} cannot be started: {error}"))?;
         if self.idle.recv_timeout(PATIENCE).is_err() {
             child.kill()?;
             return Err("the function did not ask for work".into());
@@ -152,6 +163,7 @@ impl Host {
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
             ("AWS_SESSION_TOKEN", "t".repeat(800)),
+            ("GLIBC_TUNABLES", std::env::var("BENCH_TUNABLES").unwrap_or_default()),
             ("STAGE", "bench".to_owned()),
             ("CALENDAR_TABLE", CALENDAR.name.to_owned()),
             ("RECORDS_TABLE", RECORDS.name.to_owned()),

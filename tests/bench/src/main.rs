@@ -50,6 +50,9 @@ fn run() -> Result<bool, Failure> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|name| name == section);
     let mut report = Report::default();
+    if wants("functions") || wants("warm") {
+        host::Host::check_valgrind()?;
+    }
     if wants("units") {
         // Time is simulated there: it counts the round trips.
         let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
@@ -58,6 +61,7 @@ fn run() -> Result<bool, Failure> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     if wants("search") {
         report.add(runtime.block_on(search::measure())?);
+        report.add(runtime.block_on(search::long_stays())?);
         report.add(runtime.block_on(search::groups())?);
     }
     if wants("crowd") {

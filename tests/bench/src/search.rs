@@ -9,7 +9,7 @@ use parkade_domain::calendar::{Allocation, CalendarView, TileKey, choose};
 use parkade_domain::claims::{Claim, SpotPage};
 use parkade_domain::geometry::{Geometry, SPOTS_PER_GROUP, Shape};
 use parkade_domain::ids::{Claimant, ReservationId, SpotIndex};
-use parkade_domain::time::Window;
+use parkade_domain::time::{DAY_MINUTES, Window};
 use parkade_testkit::CALENDAR;
 use serde_json::{Value, json};
 
@@ -55,6 +55,34 @@ pub(crate) async fn measure() -> Result<Section, Failure> {
         }
     }
     Ok(section)
+}
+
+/// The same search in a lot of long stays, whose items are 2 spots × 32 days.
+pub(crate) async fn long_stays() -> Result<Section, Failure> {
+    let mut section = Section::new("Search for 2 h, long-stay lot of 200 spots", &["RRU", "calls"]);
+    for (name, stays) in [("nothing booked", 0), ("65 % of the month sold, stays of 3–10 days", 5)] {
+        let lot = Fixture::new(200, Shape::LongStay).await?;
+        // From the page's start on: 5 stays of 6.5 days on average, with pauses of half their length.
+        let page_start = lot.geometry.page_start(lot.geometry.page(lot.day(20)));
+        let first_day = (page_start.0 - lot.day(0).0) / DAY_MINUTES;
+        let month = |sequence: &mut Sequence| month_of_stays(sequence, stays);
+        lot.fill(month, first_day.max(1)).await?;
+        lot.store.search(&lot.lot, vehicle(), lot.window(21, 6, 8)?, NOW_S).await?;
+        let cost = lot.meter.reset();
+        let rru = Milli(i64::try_from(cost.rru.as_halves())? * 500);
+        section.row(name, [rru.into(), Figure::whole(cost.calls)]);
+    }
+    Ok(section)
+}
+
+fn month_of_stays(sequence: &mut Sequence, stays: usize) -> Vec<(i64, i64)> {
+    let mut at = sequence.between(0, 48) * 60;
+    let mut stay = || {
+        let (from, until) = (at, at + sequence.between(72, 240) * 60);
+        at = until + sequence.between(0, 168) * 60;
+        (from, until)
+    };
+    (0..stays).map(|_| stay()).filter(|(_, until)| *until <= 32 * DAY_MINUTES).collect()
 }
 
 /// What the same search would read if more or fewer spots shared a partition, from the sizes of the stored items.
