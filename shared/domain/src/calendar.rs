@@ -14,7 +14,8 @@ use crate::time::Window;
 
 /// Most spots of one tile; the stored attributes are `a` to `h`.
 pub const SLOTS_MAX: usize = 8;
-/// How many random candidates are compared when many clients want the same lot (best of 8 keeps 97 % of the sellable time).
+/// How many random candidates are compared when many clients want the same lot. 64 clients keep 98 % of the sellable time with the best of 16,
+/// 97 % with the best of 8, and need the same number of attempts.
 pub const SPREAD_CANDIDATES: usize = 16;
 
 /// The stored claims of one tile during one page, one value per spot.
