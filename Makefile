@@ -84,8 +84,12 @@ stack: .venv/stack/.done ## Deploy template.yaml to a local AWS emulator and pla
 	$(STACK_PYTHON) tests/stack
 
 # The functions with link-time optimisation, as they are deployed: half an hour the first time.
-bench: ## Measure what the README claims, on the release binaries
-	cargo build --release $(PACKAGES)
+# All functions take half an hour to link on two cores; BENCH_FUNCTIONS="reserve expire-holds" measures only these.
+BENCH_FUNCTIONS ?= $(FUNCTIONS)
+export BENCH_FUNCTIONS
+bench: ## Measure what the README claims, on the release binaries (needs valgrind)
+	@command -v valgrind > /dev/null || { echo "valgrind is missing: apt-get install valgrind"; exit 1; }
+	cargo build --release $(addprefix -p ,$(BENCH_FUNCTIONS))
 	cargo run --profile measure -p parkade-bench
 
 # --------------------------------------------------------------------------------------------------------------- tools --
