@@ -163,7 +163,6 @@ impl Host {
             ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
             ("AWS_SESSION_TOKEN", "t".repeat(800)),
-            ("GLIBC_TUNABLES", std::env::var("BENCH_TUNABLES").unwrap_or_default()),
             ("STAGE", "bench".to_owned()),
             ("CALENDAR_TABLE", CALENDAR.name.to_owned()),
             ("RECORDS_TABLE", RECORDS.name.to_owned()),
