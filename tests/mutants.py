@@ -17,6 +17,9 @@ from dataclasses import dataclass
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TREE = TARGET / "mutants"
+# Where the crates lie in the copy. Cargo names what it builds after the path in the workspace: with the path of the real tree, a mutant
+# could end up in a build of the real tree.
+MUTATED = "mutated"
 CRATES = ["shared/domain", "shared/store", "shared/testkit", "tests"]
 SUITES = ["src", "races", "crash_points", "deliveries", "units"]
 # A mutant may also wait for ever.
@@ -94,17 +97,17 @@ def copy_sources() -> None:
     TREE.mkdir(parents=True)
     for name in ["Cargo.lock", "rust-toolchain.toml", "clippy.toml"]:
         shutil.copy(ROOT / name, TREE / name)
-    members = ", ".join(f'"{crate}"' for crate in CRATES)
-    manifest = (ROOT / "Cargo.toml").read_text()
+    members = ", ".join(f'"{MUTATED}/{crate}"' for crate in CRATES)
+    manifest = (ROOT / "Cargo.toml").read_text().replace('path = "shared/', f'path = "{MUTATED}/shared/')
     manifest = re.sub(r"members = \[.*?\]", f"members = [{members}]", manifest, flags=re.DOTALL)
     (TREE / "Cargo.toml").write_text(re.sub(r"default-members = \[.*?\]\n", "", manifest, flags=re.DOTALL))
     for crate in CRATES[:-1]:
-        shutil.copytree(ROOT / crate, TREE / crate)
+        shutil.copytree(ROOT / crate, TREE / MUTATED / crate)
     for suite in SUITES:
-        shutil.copytree(ROOT / "tests" / suite, TREE / "tests" / suite)
+        shutil.copytree(ROOT / "tests" / suite, TREE / MUTATED / "tests" / suite)
     suites = (ROOT / "tests/Cargo.toml").read_text().split("[dev-dependencies]")[0]
     keep = [part for part in re.split(r"(?=\[\[test\]\])", suites) if 'name = "api"' not in part]
-    (TREE / "tests/Cargo.toml").write_text("".join(keep))
+    (TREE / MUTATED / "tests/Cargo.toml").write_text("".join(keep))
 
 
 def cargo(*arguments: str) -> subprocess.CompletedProcess:
@@ -133,7 +136,7 @@ def main() -> None:
     survivors = []
     for mutant in chosen:
         started = time.monotonic()
-        source = TREE / mutant.file
+        source = TREE / MUTATED / mutant.file
         text = source.read_text()
         before, after = mutant.change
         if before not in text:

@@ -278,3 +278,28 @@ async fn a_spot_is_not_closed_in_the_minute_its_car_leaves() {
     assert_eq!(store.take_out_of_service(&close(15)).await.unwrap(), Vec::new());
     assert_eq!(world.wrong().await, Vec::<String>::new());
 }
+
+/// A sweep that comes late finds a car that stayed into the time of two others: both get other spots, and the claim follows the car.
+#[tokio::test]
+async fn a_late_overstay_sweep_moves_everybody_who_is_in_the_way() {
+    let world = World::new(Shape::Hourly, 4, policy()).await;
+    let store = world.store();
+    let command = |id, now_s| parkade_tests::world::order(id, 1, 1, now_s);
+    for (key, from, until) in [(1, 0, 60), (2, 75, 90), (3, 105, 120)] {
+        let new = given::booking(key, key, vec![given::window(from, until)]);
+        let now_s = world.clock.now_s();
+        store.reserve(&Reserve { new, spot: Some("0001".to_owned()), now_s }).await.unwrap();
+        let (payment, _) = store.pay(&command(given::id(key), now_s), "pm_card").await.unwrap();
+        world.deliver(&store, payment.id, false).await.unwrap();
+    }
+    store.check_in(&command(given::id(1), world.clock.now_s())).await.unwrap();
+    let now_s = world.clock.advance(100 * 60);
+    let kind = parkade_domain::reservation::DueKind::Overstay;
+    let done = parkade_tests::world::sweep_one(&store, kind, given::id(1), now_s).await.unwrap();
+    assert_eq!(done.dossier.reservation.claims, vec![given::window(0, 115)]);
+    for key in [2, 3] {
+        let next = store.dossier(given::id(key), &parkade_store::Access::System).await.unwrap().reservation;
+        assert!(next.status == Status::Confirmed && next.spot != done.dossier.reservation.spot, "{next:?}");
+    }
+    assert_eq!(world.wrong().await, Vec::<String>::new());
+}

@@ -174,7 +174,12 @@ impl Store {
         let both = [(&next, &moved), (&before, &change)];
         match self.commit(&context.facts, &both, order.now_s).await? {
             Commit::Written => Ok(Some(Done { dossier: merged(before, change), replayed: false })),
-            Commit::Moved | Commit::Taken(..) => Ok(None),
+            Commit::Moved => Ok(None),
+            // Another one is in the way behind it: each round moves one, and the next round meets the other.
+            Commit::Taken(..) => {
+                self.commit(&context.facts, &[(&next, &moved)], order.now_s).await?;
+                Ok(None)
+            }
         }
     }
 
