@@ -1,5 +1,5 @@
-//! The gateway's events, payload format 2.0: only what functions read. The general type has fifty fields, and parsing them costs a tenth
-//! of a request.
+//! The gateway's events, payload format 2.0: only what functions read. The general type with its fifty fields costs 25 thousand
+//! instructions more per request.
 
 use std::collections::BTreeMap;
 use std::fmt;
