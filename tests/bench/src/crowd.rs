@@ -1,6 +1,6 @@
 //! Flash crowds: 64 instances want spots of one lot at once, each with its own client and memory, on the real engine.
 //!
-//! One thread runs them all and a seed decides whose turn it is at every call to the store, so attempts are the same in every run.
+//! One thread runs them all and a seed decides whose turn it is at every call to the store, so attempts repeat within a few hundredths.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};

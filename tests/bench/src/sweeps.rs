@@ -59,9 +59,14 @@ fn halves(halves: u64) -> Figure {
 /// Fills the Records table with copies of a held and of a confirmed reservation: half of each, a few of them due now.
 async fn load(lot: &Fixture, size: u64) -> Result<(), Failure> {
     let window = lot.window(1, 6, 8)?;
-    let held = template(lot, 1, window, false).await?;
-    let confirmed = template(lot, 2, window, true).await?;
+    let mut held = template(lot, 1, window, false).await?;
+    let mut confirmed = template(lot, 2, window, true).await?;
     let mut sequence = Sequence(5);
+    // The other two indexes have no part in a sweep, and without them a million items load in a third of the time.
+    for template in [&mut held, &mut confirmed] {
+        let fields = template.as_object_mut().ok_or("an item is an object")?;
+        fields.retain(|name, _| !matches!(name.as_str(), "u" | "us" | "p" | "ps"));
+    }
     let due = u64::try_from(DUE)?;
     let mut n = 0;
     while n < size {
@@ -107,7 +112,6 @@ fn copy(template: &Value, kind: &str, id: ReservationId, at_s: i64) -> Result<Va
     let fields = item.as_object_mut().ok_or("an item is an object")?;
     let (code, hour, shard) = (id.code(), at_s.div_euclid(3_600), id.bits() % 16);
     fields.insert("pk".into(), json!({"S": format!("R#{code}")}));
-    fields.insert("us".into(), json!({"S": format!("{:010}#{code}", at_s / 60)}));
     fields.insert("du".into(), json!({"S": format!("D#{kind}#{hour}#{shard:02}")}));
     fields.insert("ds".into(), json!({"N": at_s.to_string()}));
     Ok(item)
