@@ -1,7 +1,7 @@
 //! Measures what the project promises: capacity, contention, search, sweeps, and the functions' binaries.
 //!
 //! `make bench` runs everything; `parkade-bench <section>…` runs some: units, search, crowd, sweeps, functions, warm.
-//! Prints one table per section and writes all figures to `target/bench.json`.
+//! Prints one table per section, which figures miss their targets, and writes all figures to `target/bench.json`.
 
 mod crowd;
 mod figure;
@@ -26,8 +26,7 @@ const REPORT_FILE: &str = "target/bench.json";
 
 fn main() -> ExitCode {
     match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("parkade-bench: {}", chain(error.as_ref()));
             ExitCode::FAILURE
@@ -45,8 +44,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Whether every target was reached.
-fn run() -> Result<bool, Failure> {
+fn run() -> Result<(), Failure> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|name| name == section);
     let mut report = Report::default();
@@ -80,5 +78,5 @@ fn run() -> Result<bool, Failure> {
     let (targets, missed) = report.verdict();
     println!("\n{} of {targets} targets reached; all figures are in {REPORT_FILE}", targets - missed.len());
     missed.iter().for_each(|figure| println!("missed: {figure}"));
-    Ok(missed.is_empty())
+    Ok(())
 }
