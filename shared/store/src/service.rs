@@ -72,10 +72,11 @@ impl Store {
             let view = self.spot_view(&facts, &edit).await?;
             for blocker in blockers(&facts, &view, &edit, request.now_s)? {
                 let result = self.displace(blocker, request).await?;
+                // The interval cannot begin, so nobody behind the vehicle has to go.
+                if result == Some(Relocated::Inside) {
+                    return Err(CommandError::SpotTaken);
+                }
                 displaced.extend(result.map(|result| Displaced { id: blocker, result }));
-            }
-            if displaced.iter().any(|d| d.result == Relocated::Inside) {
-                return Err(CommandError::SpotTaken);
             }
             let view = self.spot_view(&facts, &edit).await?;
             let record = block_item(&request.lot, spot, id, request);
