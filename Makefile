@@ -89,8 +89,9 @@ BENCH_FUNCTIONS ?= $(FUNCTIONS)
 export BENCH_FUNCTIONS
 bench: ## Measure what the README claims, on the release binaries (needs valgrind)
 	@command -v valgrind > /dev/null || { echo "valgrind is missing: apt-get install valgrind"; exit 1; }
-	cargo build --release $(addprefix -p ,$(BENCH_FUNCTIONS))
+	cargo build --release $(patsubst %,-p%@$(VERSION),$(BENCH_FUNCTIONS))
 	cargo run --profile measure -p parkade-bench
+	cargo bench -p parkade-domain
 
 # --------------------------------------------------------------------------------------------------------------- tools --
 tools: .venv/template/.done .venv/stack/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need
