@@ -4,7 +4,7 @@ use parkade_domain::calendar::{Allocation, choose};
 use parkade_domain::decide::{self, Dossier, Refusal};
 use parkade_domain::ids::PaymentId;
 use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus};
-use parkade_domain::reservation::{Reason, Status};
+use parkade_domain::reservation::Status;
 
 use crate::execute::{Cause, CommandError, Commit, Done, Order, contended, merged};
 use crate::items::payment as payment_item;
@@ -128,11 +128,6 @@ impl Store {
             Commit::Written => Ok(done(change)),
             Commit::Moved | Commit::Taken(..) => Ok(None),
         }
-    }
-
-    /// Ends a reservation whose spot went out of service and for which there is no other: everything is refunded.
-    pub(crate) async fn refund_displaced(&self, order: &Order) -> Result<Done, CommandError> {
-        self.cancel(order, Reason::SpotOutOfService).await
     }
 }
 

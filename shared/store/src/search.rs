@@ -13,7 +13,6 @@ use parkade_domain::vehicle::Vehicle;
 
 use crate::attributes::{Item, keyed, text};
 use crate::error::classify;
-use crate::execute::CommandError;
 use crate::items::reservation as reservation_item;
 use crate::lots::LotFacts;
 use crate::{Store, StoreError, calendar, keys};
@@ -237,23 +236,6 @@ impl Store {
         let mut found = self.reservations(&ids, true).await?;
         found.sort_by_key(|r| std::cmp::Reverse(r.window.start()));
         Ok(found)
-    }
-
-    /// What a modification or an exit would cost, without doing it: the decision on the present record.
-    ///
-    /// # Errors
-    /// [`CommandError`].
-    pub async fn preview(
-        &self,
-        order: &crate::Order,
-        decide: impl Fn(
-            &parkade_domain::decide::Dossier,
-            parkade_domain::decide::Rules<'_>,
-        ) -> Result<parkade_domain::decide::Change, parkade_domain::decide::Refusal>,
-    ) -> Result<parkade_domain::decide::Change, CommandError> {
-        let dossier = self.dossier(order.id, &order.access).await?;
-        let context = self.context(&dossier).await?;
-        Ok(decide(&dossier, context.rules())?)
     }
 }
 

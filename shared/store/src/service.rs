@@ -5,7 +5,7 @@ use parkade_domain::calendar::{CalendarView, ClaimEdit, PlanError};
 use parkade_domain::claims::entries;
 use parkade_domain::decide;
 use parkade_domain::ids::{Claimant, LotId, ReservationId, SpotIndex};
-use parkade_domain::reservation::Status;
+use parkade_domain::reservation::{Reason, Status};
 use parkade_domain::time::Window;
 
 use crate::attributes::{Item, SCHEMA, bytes, keyed, number, text};
@@ -130,7 +130,7 @@ impl Store {
             }
             let context = self.context(&before).await?;
             let Some(to) = self.other_spot(&before, &context, request.now_s).await? else {
-                self.refund_displaced(&order).await?;
+                self.cancel(&order, Reason::SpotOutOfService).await?;
                 return Ok(Some(Relocated::Refunded));
             };
             let change = decide::relocate(&before, order.mark, Some(to))?;
