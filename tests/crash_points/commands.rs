@@ -182,7 +182,7 @@ impl Case {
             Ask::Reserve { spot, windows } => {
                 let windows = windows.iter().map(|(from, until)| window(*from, *until)).collect();
                 let new = booking(3, 3, windows);
-                store.reserve(&Reserve { new, spot: spot.map(str::to_owned), now_s }).await.map(done)
+                store.reserve(&Reserve { new, spot: spot.map(str::to_owned), promise: None, now_s }).await.map(done)
             }
             Ask::Pay => store
                 .pay(&command, "pm_card")
@@ -211,7 +211,7 @@ impl Case {
             Ask::PutLot => {
                 let mut lot = world.lot.clone();
                 lot.name = "Side street".to_owned();
-                let put = store.put_lot(lot, given::tariff(), None).await;
+                let put = store.put_lot(lot, given::documents(), None, given::T0_S).await;
                 put.map(|lot| format!("{lot:?}")).map_err(of_lot)
             }
             Ask::PutSpots => {
@@ -320,7 +320,12 @@ impl Before {
 
 /// Everybody wants the first spot.
 async fn hold(store: &Store, key: u64, (from, until): (i64, i64), now_s: i64) {
-    let request = Reserve { new: booking(key, key, vec![window(from, until)]), spot: Some("0001".to_owned()), now_s };
+    let request = Reserve {
+        new: booking(key, key, vec![window(from, until)]),
+        spot: Some("0001".to_owned()),
+        promise: None,
+        now_s,
+    };
     assert!(!store.reserve(&request).await.unwrap().replayed);
 }
 

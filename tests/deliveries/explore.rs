@@ -146,8 +146,12 @@ impl Explorer {
         let world = World::new(Shape::Hourly, scenario.spots, policy).await;
         let store = world.store();
         let now_s = world.clock.now_s();
-        let hold =
-            Reserve { new: booking(MINE, 1, vec![window(STAY.0, STAY.1)]), spot: Some("0001".to_owned()), now_s };
+        let hold = Reserve {
+            new: booking(MINE, 1, vec![window(STAY.0, STAY.1)]),
+            spot: Some("0001".to_owned()),
+            promise: None,
+            now_s,
+        };
         store.reserve(&hold).await.unwrap();
         if matches!(scenario.start, Start::Confirmed) {
             let (payment, _) = store.pay(&order(id(MINE), 10, 1, now_s), "pm_card").await.unwrap();
@@ -320,7 +324,7 @@ impl Explorer {
             Act::Shorten => self.store.modify(&command(4), &end(STAY.1 - 60)).await.map(drop),
             Act::Other(n) => {
                 let new = booking(MINE + u64::from(*n), 2, vec![window(STAY.0 + 30, STAY.1 + 30)]);
-                self.store.reserve(&Reserve { new, spot: None, now_s }).await.map(drop)
+                self.store.reserve(&Reserve { new, spot: None, promise: None, now_s }).await.map(drop)
             }
             other => panic!("{other:?} is no command"),
         };

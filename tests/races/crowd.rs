@@ -178,7 +178,7 @@ impl Crowd {
         }
         let new = given::booking(self.key(), user, windows);
         let spot = random.chance(40).then(|| self.number(random));
-        let request = Reserve { new, spot, now_s: self.world.clock.now_s() };
+        let request = Reserve { new, spot, promise: None, now_s: self.world.clock.now_s() };
         if random.chance(20) {
             // The client's retry overtakes its first try.
             let (one, two) = tokio::join!(store.reserve(&request), store.reserve(&request));
@@ -210,7 +210,7 @@ impl Crowd {
         let promise = random.pick(&self.board().promises).cloned();
         let Some(promise) = promise else { return };
         let new = NewReservation { id: given::id(self.key()), ..promise.request.new };
-        let request = Reserve { new, spot: promise.request.spot, now_s: self.world.clock.now_s() };
+        let request = Reserve { new, spot: promise.request.spot, promise: None, now_s: self.world.clock.now_s() };
         let answer = store.reserve(&request).await;
         self.acknowledge(&request, answer);
     }

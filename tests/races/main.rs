@@ -182,6 +182,7 @@ async fn one_key_sent_twice_at_once_owns_one_spot() {
         let request = |spot: Option<&str>| Reserve {
             new: given::booking(seed, 1, vec![given::window(0, 60)]),
             spot: spot.map(str::to_owned),
+            promise: None,
             now_s: world.clock.now_s(),
         };
         // The server chooses for one of them: the spot is not part of the fingerprint.
@@ -205,7 +206,7 @@ async fn a_replay_is_not_taken_by_its_own_hold() {
     let world = World::new(Shape::Hourly, 1, policy()).await;
     for (key, spot) in [(1, None), (2, Some("0001".to_owned()))] {
         let windows = vec![given::window(i64::try_from(key).unwrap() * 120, i64::try_from(key).unwrap() * 120 + 60)];
-        let request = Reserve { new: given::booking(key, 1, windows), spot, now_s: world.clock.now_s() };
+        let request = Reserve { new: given::booking(key, 1, windows), spot, promise: None, now_s: world.clock.now_s() };
         let first = world.store().reserve(&request).await.unwrap();
         let again = world.store().reserve(&request).await.unwrap();
         assert!(!first.replayed && again.replayed);
@@ -220,8 +221,12 @@ async fn a_request_identical_to_one_made_minutes_before_is_written_again() {
     let world = World::new(Shape::Hourly, 2, policy()).await;
     let store = world.store();
     let before = parkade_tests::Snapshot::take(&world.engine);
-    let request =
-        Reserve { new: given::booking(1, 1, vec![given::window(0, 60)]), spot: None, now_s: world.clock.now_s() };
+    let request = Reserve {
+        new: given::booking(1, 1, vec![given::window(0, 60)]),
+        spot: None,
+        promise: None,
+        now_s: world.clock.now_s(),
+    };
     let first = store.reserve(&request).await.unwrap();
     before.restore(&world.engine);
     let again = store.reserve(&request).await.unwrap();
@@ -242,6 +247,7 @@ async fn an_expired_hold_is_free_before_any_sweep_and_its_payment_is_refused() {
     let hold = |key, user| Reserve {
         new: given::booking(key, user, vec![given::window(60, 120)]),
         spot: None,
+        promise: None,
         now_s: world.clock.now_s(),
     };
     store.reserve(&hold(1, 1)).await.unwrap();
@@ -288,7 +294,7 @@ async fn a_late_overstay_sweep_moves_everybody_who_is_in_the_way() {
     for (key, from, until) in [(1, 0, 60), (2, 75, 90), (3, 105, 120)] {
         let new = given::booking(key, key, vec![given::window(from, until)]);
         let now_s = world.clock.now_s();
-        store.reserve(&Reserve { new, spot: Some("0001".to_owned()), now_s }).await.unwrap();
+        store.reserve(&Reserve { new, spot: Some("0001".to_owned()), promise: None, now_s }).await.unwrap();
         let (payment, _) = store.pay(&command(given::id(key), now_s), "pm_card").await.unwrap();
         world.deliver(&store, payment.id, false).await.unwrap();
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use parkade_domain::decide::NewReservation;
 use parkade_domain::geometry::{Geometry, Shape};
-use parkade_domain::ids::{Claimant, LotId, ReservationId, TariffVersion, UserId};
+use parkade_domain::ids::{CalendarVersion, Claimant, LotId, ReservationId, TariffVersion, UserId};
 use parkade_domain::lot::{Lot, LotKind, NewSpot};
 use parkade_domain::money::Currency;
 use parkade_domain::policy::LotPolicy;
@@ -13,6 +13,7 @@ use parkade_domain::tariff::Tariff;
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{Features, Vehicle, VehicleClass};
 use parkade_domain::zone::LotZone;
+use parkade_store::LotDocuments;
 
 /// When the suites begin: on the quarter hour, six and a half hours before a page of the lot's calendar ends.
 pub const T0: Minute = Minute(29_000_010);
@@ -35,7 +36,10 @@ pub fn lot(shape: Shape, policy: LotPolicy) -> Lot {
         kind: LotKind::Assigned,
         geometry: Geometry { shape, offset_minutes: 240 },
         policy,
-        tariff: TariffVersion(1),
+        tariff: TariffVersion(0),
+        upcoming: Vec::new(),
+        newest_tariff: TariffVersion(0),
+        calendar: CalendarVersion::default(),
         version: 0,
     }
 }
@@ -49,6 +53,12 @@ pub fn tariff() -> Tariff {
         rates: VehicleClass::ALL.into_iter().map(|class| (class, RATE_MINOR)).collect::<BTreeMap<_, _>>(),
         ..Tariff::new(Currency::from_code("EUR").unwrap())
     }
+}
+
+/// What a lot starts with: [`tariff`], and no holidays.
+#[must_use]
+pub fn documents() -> LotDocuments {
+    LotDocuments { tariff: Some(tariff()), calendar: None }
 }
 
 /// Spots `1` to `count`, all alike.

@@ -54,7 +54,7 @@ impl World {
         let lot = given::lot(shape, policy);
         let world = Self { engine, lot, clock, provider: Arc::default() };
         let store = world.store();
-        let lot = store.put_lot(world.lot.clone(), given::tariff(), None).await.unwrap();
+        let lot = store.put_lot(world.lot.clone(), given::documents(), None, given::T0_S).await.unwrap();
         store.put_spots(&lot.id, given::spots(spots)).await.unwrap();
         world.sweeps_have_been_running();
         Self { lot, ..world }

@@ -24,11 +24,11 @@ async fn a_reservation_that_has_seen_everything_is_one_unit() {
     // The longest names there are; the lot's own must exist, so it is a second one.
     let mut lot = given::lot(Shape::Hourly, LotPolicy::default());
     lot.id = LotId::new(long.clone()).unwrap();
-    store.put_lot(lot.clone(), given::tariff(), None).await.unwrap();
+    store.put_lot(lot.clone(), given::documents(), None, given::T0_S).await.unwrap();
     store.put_spots(&lot.id, given::spots(16)).await.unwrap();
     let mut new = booking(1, 1, vec![window(1_500, 1_620)]);
     (new.lot, new.user) = (lot.id, UserId::new(long).unwrap());
-    store.reserve(&Reserve { new, spot: None, now_s: T0_S }).await.unwrap();
+    store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
     let (payment, _) = store.pay(&order(id(1), 1, 1, T0_S), &"pm_".repeat(20)).await.unwrap();
     world.deliver(&store, payment.id, false).await.unwrap();
     for n in 0..10_u64 {
@@ -54,7 +54,7 @@ async fn a_busy_tile_is_one_unit() {
             let from = page_start.plus(stay * 195);
             let new = booking(key, key, vec![Window::new(from, from.plus(180)).unwrap()]);
             let spot = Some(format!("{spot:04}"));
-            store.reserve(&Reserve { new, spot, now_s: T0_S }).await.unwrap();
+            store.reserve(&Reserve { new, spot, promise: None, now_s: T0_S }).await.unwrap();
         }
     }
     let sizes = Snapshot::take(&world.engine).sizes(CALENDAR.name, |_, _| true);
@@ -70,7 +70,10 @@ async fn the_largest_requests_are_within_the_limits_of_dynamodb() {
     let days = World::new(Shape::Hourly, 16, long.clone()).await;
     let store = days.store();
     let stay = |n: i64| vec![window(1_500, 1_500 + n * 1_440)];
-    store.reserve(&Reserve { new: booking(1, 1, stay(44)), spot: Some("0001".to_owned()), now_s: T0_S }).await.unwrap();
+    store
+        .reserve(&Reserve { new: booking(1, 1, stay(44)), spot: Some("0001".to_owned()), promise: None, now_s: T0_S })
+        .await
+        .unwrap();
     let wish = Modification { start: None, end: None, spot: Some("0016".to_owned()) };
     store.modify(&order(id(1), 1, 1, T0_S), &wish).await.unwrap();
     let block = OutOfService {
@@ -86,7 +89,7 @@ async fn the_largest_requests_are_within_the_limits_of_dynamodb() {
     let months = World::new(Shape::LongStay, 2, long).await;
     let store = months.store();
     let series: Vec<Window> = (0..62).map(|n| window(1_500 + n * 1_440, 1_560 + n * 1_440)).collect();
-    store.reserve(&Reserve { new: booking(2, 2, series), spot: None, now_s: T0_S }).await.unwrap();
+    store.reserve(&Reserve { new: booking(2, 2, series), spot: None, promise: None, now_s: T0_S }).await.unwrap();
 }
 
 /// More pages than one transaction can hold is refused, and nothing of it is written.
@@ -96,7 +99,8 @@ async fn a_stay_of_too_many_pages_is_refused_whole() {
     let world = World::new(Shape::Hourly, 16, policy).await;
     let before = Snapshot::take(&world.engine);
     let stay = vec![window(1_500, 1_500 + 60 * 1_440)];
-    let answer = world.store().reserve(&Reserve { new: booking(1, 1, stay), spot: None, now_s: T0_S }).await;
+    let answer =
+        world.store().reserve(&Reserve { new: booking(1, 1, stay), spot: None, promise: None, now_s: T0_S }).await;
     assert!(matches!(answer, Err(CommandError::Refused(_))), "{answer:?}");
     assert_eq!(Snapshot::take(&world.engine), before);
 }

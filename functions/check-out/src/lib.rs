@@ -14,7 +14,8 @@ use parkade_domain::reservation::{Mark, Status};
 use parkade_runtime::Deps;
 use parkade_runtime::lanes::Lane;
 use parkade_runtime::problems::command_problem;
-use parkade_runtime::stays::Terms;
+use parkade_runtime::stays::{owed, priced_view, pricing};
+use parkade_store::Pricing;
 
 /// Names the command in its fingerprint.
 const OPERATION: &str = "check-out";
@@ -40,8 +41,8 @@ async fn check_out(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) 
     if !done.replayed {
         tracing::info!(reservation.id = %id, lot.id = %stay.lot, "let {id} out");
     }
-    let terms = Terms::of(&deps.store, stay).await?;
-    Ok(Answer::ok(&view(&terms, &done.dossier, order.mark))?.version(stay.version).replayed(done.replayed))
+    let pricing = pricing(&deps.store, stay).await?;
+    Ok(Answer::ok(&view(&pricing, &done.dossier, order.mark))?.version(stay.version).replayed(done.replayed))
 }
 
 async fn inside(lane: &Lane<'_>, plate: &PlateInput) -> Result<ReservationId, Problem> {
@@ -51,13 +52,13 @@ async fn inside(lane: &Lane<'_>, plate: &PlateInput) -> Result<ReservationId, Pr
     known.ok_or_else(|| Problem::new(Code::ReservationNotFound))
 }
 
-fn view(terms: &Terms, dossier: &Dossier, mark: Mark) -> ExitView {
+fn view(pricing: &Pricing, dossier: &Dossier, mark: Mark) -> ExitView {
     let stay = &dossier.reservation;
     let of_this_exit = |payment: &&Payment| payment.mark == mark && matches!(payment.kind, PaymentKind::Refund { .. });
     let refunds = dossier.payments.iter().filter(of_this_exit);
     ExitView {
-        reservation: terms.view(stay),
-        price: terms.price(stay),
+        reservation: priced_view(pricing, stay),
+        price: owed(pricing, stay),
         refund: AmountView::new(refunds.map(|payment| payment.amount_minor).sum(), stay.currency),
         balance_due: AmountView::new(stay.due_minor().max(0), stay.currency),
     }

@@ -33,7 +33,7 @@ fn at(second: i64) -> DateTime<Utc> {
 async fn held(count: u64) -> World {
     let world = World::new(Shape::Hourly, 30, LotPolicy::default()).await;
     for n in 1..=count {
-        let request = Reserve { new: booking(n, n, vec![window(60, 120)]), spot: None, now_s: T0_S };
+        let request = Reserve { new: booking(n, n, vec![window(60, 120)]), spot: None, promise: None, now_s: T0_S };
         world.store().reserve(&request).await.unwrap();
     }
     world

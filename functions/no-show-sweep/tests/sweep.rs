@@ -22,7 +22,7 @@ const GIVEN_UP_S: i64 = T0_S + (60 + 30) * 60;
 async fn paid(windows: Vec<Window>) -> World {
     let world = World::new(Shape::Hourly, 4, LotPolicy::default()).await;
     let store = world.store();
-    store.reserve(&Reserve { new: booking(1, 1, windows), spot: None, now_s: T0_S }).await.unwrap();
+    store.reserve(&Reserve { new: booking(1, 1, windows), spot: None, promise: None, now_s: T0_S }).await.unwrap();
     let (payment, _) = store.pay(&order(id(1), 10, 1, T0_S + 10), "pm_card_visa").await.unwrap();
     let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
     store.settle(payment.id, &taken, T0_S + 20).await.unwrap();

@@ -21,7 +21,7 @@ async fn booked() -> World {
     let store = world.store();
     for (n, from) in [(1, 60), (2, 60), (3, 60), (4, 120), (5, 60 + 1_440)] {
         let new = booking(n, n, vec![window(from, from + 60)]);
-        store.reserve(&Reserve { new, spot: None, now_s: T0_S }).await.unwrap();
+        store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
     }
     world
 }

@@ -60,7 +60,7 @@ impl Scene {
 
     /// A hold of the first hour by driver `n`.
     async fn held(&self, n: u64) -> ReservationId {
-        let request = Reserve { new: booking(n, n, vec![window(60, 120)]), spot: None, now_s: T0_S };
+        let request = Reserve { new: booking(n, n, vec![window(60, 120)]), spot: None, promise: None, now_s: T0_S };
         self.store.reserve(&request).await.unwrap();
         id(n)
     }
@@ -342,7 +342,7 @@ async fn a_payment_after_the_hold_gets_the_same_time_on_another_spot_or_all_its_
         assert!(!scene.deliver(payment).await);
         let number = format!("{:04}", booked.0 + 1);
         let new = booking(2, 2, vec![window(60, 120)]);
-        scene.store.reserve(&Reserve { new, spot: Some(number), now_s: T0_S + LAPSED_S }).await.unwrap();
+        scene.store.reserve(&Reserve { new, spot: Some(number), promise: None, now_s: T0_S + LAPSED_S }).await.unwrap();
         scene.settle(id(1), LAPSED_S).await;
         let d = scene.dossier(id(1)).await;
         assert_eq!(d.reservation.status, expected, "{spots} spots");

@@ -29,7 +29,7 @@ fn at(second: i64) -> DateTime<Utc> {
 
 async fn confirmed(store: &Store, n: u64, from: i64, until: i64) {
     let new = booking(n, n, vec![window(from, until)]);
-    store.reserve(&Reserve { new, spot: Some("0001".to_owned()), now_s: T0_S }).await.unwrap();
+    store.reserve(&Reserve { new, spot: Some("0001".to_owned()), promise: None, now_s: T0_S }).await.unwrap();
     let (payment, _) = store.pay(&order(id(n), 10, 1, T0_S + 10), "pm_card_visa").await.unwrap();
     let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
     store.settle(payment.id, &taken, T0_S + 20).await.unwrap();

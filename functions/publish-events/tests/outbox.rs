@@ -69,7 +69,7 @@ async fn day() -> World {
     let store = world.store();
     for n in [1, 2] {
         let new = booking(n, n, vec![window(60, 120)]);
-        store.reserve(&Reserve { new, spot: None, now_s: T0_S }).await.unwrap();
+        store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
         let (payment, _) = store.pay(&order(id(n), 10, 1, T0_S + 10), "pm_card_visa").await.unwrap();
         let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
         store.settle(payment.id, &taken, T0_S + 20).await.unwrap();

@@ -3,23 +3,25 @@
 
 use chrono::{DateTime, Utc};
 use http::{Request, Response};
+use parkade_api::wire::quote::StepView;
 use parkade_api::wire::reserve::ModifyInput;
-use parkade_api::wire::{PriceView, QuoteInput, QuoteRequest, QuoteView, SettlementView};
-use parkade_api::wire::{refused_window, time_at, window_at};
+use parkade_api::wire::{AmountView, PriceView, QuoteInput, QuoteRequest, QuoteView, SettlementView};
+use parkade_api::wire::{minute_text, refused_window, second_text, time_at, window_at};
 use parkade_api::{Answer, Code, Problem, read_json, respond_to};
-use parkade_domain::decide::{self, Dossier, Rules};
+use parkade_domain::decide::{self, Dossier};
 use parkade_domain::explain;
 use parkade_domain::ids::{LotId, ReservationId};
 use parkade_domain::reservation::{Mark, Reason};
 use parkade_domain::settlement::{Settlement, SettlementReason};
 use parkade_domain::tariff::Price;
 use parkade_domain::time::{Minute, Window};
-use parkade_domain::vehicle::{Vehicle, VehicleClass};
+use parkade_domain::vehicle::{Features, Vehicle, VehicleClass};
 use parkade_runtime::Deps;
 use parkade_runtime::access::read_access;
 use parkade_runtime::problems::{command_problem, refusal_problem, store_problem};
-use parkade_runtime::stays::{Terms, lot};
-use parkade_store::Access;
+use parkade_runtime::quotes::{QUOTE_TTL_S, Quote};
+use parkade_runtime::stays::{lot, pricing};
+use parkade_store::{Access, Pricing, Promise};
 
 /// Nothing is written, so nothing has to be recognised later.
 const NO_MARK: Mark = Mark { key: 0, fingerprint: 0 };
@@ -34,7 +36,7 @@ async fn quote(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> R
     let principal = deps.identity.principal(request.headers())?;
     let access = read_access(&principal);
     let view = match read_json::<QuoteRequest>(request)?.check()? {
-        QuoteInput::Stay { lot, class, start, end } => stay(deps, now, (lot, class), [&start, &end]).await?,
+        QuoteInput::Stay { lot, class, spot, times } => stay(deps, now, Asked { lot, class, spot, times }).await?,
         QuoteInput::Cancel(id) => Quoted::read(deps, now, id, &access).await?.cancel()?,
         QuoteInput::CheckOut(id) => Quoted::read(deps, now, id, &access).await?.check_out()?,
         QuoteInput::Modify(id, wish) => Quoted::read(deps, now, id, &access).await?.modify(&wish)?,
@@ -42,47 +44,82 @@ async fn quote(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> R
     Answer::ok(&view)
 }
 
-async fn stay(
-    deps: &Deps,
-    now: DateTime<Utc>,
-    (id, class): (LotId, VehicleClass),
-    [start, end]: [&str; 2],
-) -> Result<QuoteView, Problem> {
-    let facts = lot(&deps.store, &id).await?;
+/// What a stay is quoted for.
+struct Asked {
+    lot: LotId,
+    class: VehicleClass,
+    spot: Option<String>,
+    times: Option<[String; 2]>,
+}
+
+async fn stay(deps: &Deps, now: DateTime<Utc>, asked: Asked) -> Result<QuoteView, Problem> {
+    let facts = lot(&deps.store, &asked.lot).await?;
+    let named = asked
+        .spot
+        .as_ref()
+        .map(|number| facts.directory.by_number(number).ok_or_else(|| Problem::spot_not_found(&asked.lot, number)));
+    let features = named.transpose()?.map_or_else(Features::default, |spot| spot.features);
+    let vehicle = Vehicle { class: asked.class, ev: false, accessible_permit: false };
+    let Some([start, end]) = &asked.times else {
+        let entry = Minute::floor(now);
+        let moment = Window::new(entry, entry.plus(1)).map_err(|error| Problem::internal(&error))?;
+        let pricing = deps.store.pricing_now(&facts, moment, features, now.timestamp()).await;
+        return drive_up(&pricing.map_err(|error| store_problem(&error))?, vehicle, entry);
+    };
     let window = window_at(facts.lot.zone, start, end)?;
     facts.lot.policy.check_window(Minute::floor(now), window).map_err(refused_window)?;
-    let tariff = deps.store.tariff(&id, facts.lot.tariff).await.map_err(|error| store_problem(&error))?;
-    let vehicle = Vehicle { class, ev: false, accessible_permit: false };
-    let price = decide::price(Rules { lot: &facts.lot, tariff: &tariff }, vehicle, &[window]);
+    let pricing = deps.store.pricing_now(&facts, window, features, now.timestamp()).await;
+    let pricing = pricing.map_err(|error| store_problem(&error))?;
+    let price = decide::price(pricing.rules(), vehicle, &[window]).map_err(refusal_problem)?;
+    let expires_at_s = now.timestamp() + QUOTE_TTL_S;
+    let promise = Promise { tariff: pricing.tariff.version, circumstances: pricing.circumstances, expires_at_s };
+    let quote = Quote { lot: asked.lot, class: asked.class, window, spot: asked.spot, promise };
     Ok(QuoteView::Price {
-        price: PriceView::from_domain(&price.map_err(refusal_problem)?),
-        overstay: serde_json::to_value(tariff.overstay).map_err(|error| Problem::internal(&error))?,
+        price: PriceView::from_domain(&price),
+        overstay: serde_json::to_value(pricing.tariff.overstay).map_err(|error| Problem::internal(&error))?,
+        quote: quote.seal(deps.identity.keys())?,
+        expires_at: second_text(expires_at_s),
+    })
+}
+
+/// What driving in now costs, by when one leaves.
+fn drive_up(pricing: &Pricing, vehicle: Vehicle, entry: Minute) -> Result<QuoteView, Problem> {
+    let steps = explain::ahead(pricing.rules(), vehicle, entry).map_err(refusal_problem)?;
+    let currency = pricing.tariff.currency;
+    let step = |(end, minor): &(Minute, i64)| StepView {
+        end_time: minute_text(*end),
+        total: AmountView::new(*minor, currency),
+    };
+    Ok(QuoteView::DriveUp {
+        start_time: minute_text(entry),
+        tariff_version: pricing.tariff.version.0,
+        steps: steps.iter().map(step).collect(),
     })
 }
 
 /// A reservation whose change is quoted.
 struct Quoted {
     dossier: Dossier,
-    terms: Terms,
+    pricing: Pricing,
     now: DateTime<Utc>,
 }
 
 impl Quoted {
     async fn read(deps: &Deps, now: DateTime<Utc>, id: ReservationId, access: &Access) -> Result<Self, Problem> {
         let dossier = deps.store.dossier(id, access).await.map_err(command_problem)?;
-        let terms = Terms::of(&deps.store, &dossier.reservation).await?;
-        Ok(Self { dossier, terms, now })
+        let pricing = pricing(&deps.store, &dossier.reservation).await?;
+        Ok(Self { dossier, pricing, now })
     }
 
     fn cancel(&self) -> Result<QuoteView, Problem> {
-        let (d, rules, now_s) = (&self.dossier, self.terms.rules(), self.now.timestamp());
+        let (d, rules, now_s) = (&self.dossier, self.pricing.rules(), self.now.timestamp());
         let change = decide::cancel(d, rules, now_s, NO_MARK, Reason::DriverCancelled).map_err(refusal_problem)?;
         let owed = explain::cancelled(&d.reservation, &change.reservation, rules, Minute::floor(self.now));
         Ok(self.settled(SettlementReason::Cancellation, owed))
     }
 
     fn check_out(&self) -> Result<QuoteView, Problem> {
-        let (d, rules) = (&self.dossier, self.terms.rules());
+        let (d, rules) = (&self.dossier, self.pricing.rules());
         let change = decide::check_out(d, rules, self.now.timestamp(), NO_MARK).map_err(refusal_problem)?;
         let (r, after) = (&d.reservation, &change.reservation);
         let reason = match after.price_minor {
@@ -94,7 +131,7 @@ impl Quoted {
     }
 
     fn modify(&self, wish: &ModifyInput) -> Result<QuoteView, Problem> {
-        let (d, rules) = (&self.dossier, self.terms.rules());
+        let (d, rules) = (&self.dossier, self.pricing.rules());
         let r = &d.reservation;
         let time = |pointer: &str, text: &Option<String>, stays: Minute| match text {
             Some(text) => time_at(rules.lot.zone, pointer, text),
@@ -104,14 +141,15 @@ impl Quoted {
         let end = time("/end_time", &wish.end, r.window.end())?;
         let window = Window::new(start, end);
         let window = window.map_err(|error| Problem::at(Code::WindowReversed, "/end_time", error.to_string()))?;
-        let change = decide::modify(d, rules, self.now.timestamp(), NO_MARK, window, r.spot);
+        let change =
+            decide::modify(d, rules, self.now.timestamp(), NO_MARK, window, (r.spot, r.circumstances.features));
         let change = change.map_err(refusal_problem)?;
         Ok(self.settled(SettlementReason::Modification, explain::owed(&change.reservation, rules)))
     }
 
     fn settled(&self, reason: SettlementReason, owed: Price) -> QuoteView {
         let r = &self.dossier.reservation;
-        let settlement = Settlement { reason, before: explain::owed(r, self.terms.rules()), owed };
+        let settlement = Settlement { reason, before: explain::owed(r, self.pricing.rules()), owed };
         QuoteView::Settlement(SettlementView::from_domain(&settlement, r.paid_minor - r.refunded_minor))
     }
 }

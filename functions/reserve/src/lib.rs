@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use http::{Request, Response};
 use parkade_api::wire::reserve::{Mode, ReserveInput, ReserveRequest, When};
 use parkade_api::wire::window_at;
-use parkade_api::{Answer, Problem, idempotency_key, read_json, respond_to};
+use parkade_api::{Answer, FieldCode, Problem, idempotency_key, read_json, respond_to};
 use parkade_domain::decide::NewReservation;
 use parkade_domain::ids::{Claimant, ReservationId};
 use parkade_domain::reservation::Reservation;
@@ -17,8 +17,9 @@ use parkade_domain::time::Window;
 use parkade_identity::{DriverPermit, fingerprint, permit_driver};
 use parkade_runtime::Deps;
 use parkade_runtime::problems::command_problem;
+use parkade_runtime::quotes::{Quote, refused_quote};
 use parkade_runtime::stays::{lot, stay_view};
-use parkade_store::{CommandError, Done, LotFacts, Reserve};
+use parkade_store::{CommandError, Done, LotFacts, Promise, Reserve};
 
 /// Answers one request.
 pub async fn handle(deps: &Deps, now: DateTime<Utc>, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
@@ -36,7 +37,8 @@ async fn reserve(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) ->
     match &input.when {
         When::Once { start, end } => {
             let window = window_at(asked.facts.lot.zone, start, end)?;
-            let done = asked.hold(key, vec![window]).await?.map_err(command_problem)?;
+            let promise = asked.promise(window)?;
+            let done = asked.hold(key, vec![window], promise).await?.map_err(command_problem)?;
             let view = stay_view(&deps.store, &done.dossier.reservation).await?;
             created(&done.dossier.reservation, &view, done.replayed)
         }
@@ -56,11 +58,27 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// What the quote promises that came with the request; it must be for exactly this stay.
+    fn promise(&self, window: Window) -> Result<Option<Promise>, Problem> {
+        let Some(text) = &self.input.quote else { return Ok(None) };
+        let quote = Quote::open(self.deps.identity.keys(), text)?;
+        let asked = (&self.input.lot, self.input.vehicle.class, window, &self.input.spot);
+        if (&quote.lot, quote.class, quote.window, &quote.spot) != asked {
+            return Err(refused_quote(FieldCode::QuoteMismatch, "the quote is for another stay"));
+        }
+        Ok(Some(quote.promise))
+    }
+
     /// Holds a spot for `windows` under `key`. The outer error is the request's, the inner one this hold's.
-    async fn hold(&self, key: &str, windows: Vec<Window>) -> Result<Result<Done, CommandError>, Problem> {
+    async fn hold(
+        &self,
+        key: &str,
+        windows: Vec<Window>,
+        promise: Option<Promise>,
+    ) -> Result<Result<Done, CommandError>, Problem> {
         let new = self.new_reservation(key, windows)?;
         let id = new.id;
-        let wanted = Reserve { new, spot: self.input.spot.clone(), now_s: self.now.timestamp() };
+        let wanted = Reserve { new, spot: self.input.spot.clone(), promise, now_s: self.now.timestamp() };
         let done = self.deps.store.reserve(&wanted).await;
         if done.as_ref().is_ok_and(|done| !done.replayed) {
             tracing::info!(reservation.id = %id, lot.id = %self.input.lot, "held reservation {id}");
@@ -86,6 +104,7 @@ impl Asked<'_> {
             &[u8::from(vehicle.ev), u8::from(vehicle.accessible_permit)],
             sealed.as_ref().map_or(&[], |sealed| sealed.index.as_slice()),
             &times,
+            self.input.quote.as_deref().unwrap_or_default().as_bytes(),
         ]);
         Ok(NewReservation { id, lot: lot.clone(), user, vehicle: *vehicle, plate: sealed, windows, fingerprint })
     }

@@ -28,7 +28,7 @@ pub(crate) async fn all_or_nothing(asked: &Asked<'_>, recurrence: &Recurrence) -
         let detail = format!("On {} the clocks skip the start or the end.", gap.date);
         return Err(refused(asked, &occurrences, Problem::at(Code::LocalTimeGap, "/recurrence", detail)));
     }
-    let done = asked.hold(asked.key, windows).await?.map_err(|error| match error {
+    let done = asked.hold(asked.key, windows, None).await?.map_err(|error| match error {
         CommandError::Refused(Refusal::Window(refusal)) => refused(asked, &occurrences, refused_window(refusal)),
         other => command_problem(other),
     })?;
@@ -49,7 +49,7 @@ pub(crate) async fn best_effort(asked: &Asked<'_>, recurrence: &Recurrence) -> R
         };
         // The blank keeps it apart from every key that a client can send.
         let key = format!("{} {}", asked.key, occurrence.date);
-        match asked.hold(&key, vec![window]).await? {
+        match asked.hold(&key, vec![window], None).await? {
             Ok(done) => {
                 booked += 1;
                 replayed += usize::from(done.replayed);

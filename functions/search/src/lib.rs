@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use http::{Request, Response};
 use parkade_api::wire::{AvailabilityView, PriceView, SpotView, minute_text, refused_window, window_at};
 use parkade_api::{Answer, Code, FieldCode, Problem, Query, respond_to};
-use parkade_domain::decide::{Rules, price};
+use parkade_domain::decide::price;
 use parkade_domain::ids::LotId;
 use parkade_domain::lot::LotKind;
 use parkade_domain::time::{Minute, Window};
-use parkade_domain::vehicle::{Vehicle, VehicleClass};
+use parkade_domain::vehicle::{Features, Vehicle, VehicleClass};
 use parkade_runtime::Deps;
 use parkade_runtime::problems::{refusal_problem, store_problem};
 use parkade_runtime::stays::lot;
@@ -39,8 +39,8 @@ async fn search(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> 
     }
     let found = deps.store.search(&wish.lot, wish.vehicle, window, now.timestamp()).await;
     let found = found.map_err(|error| store_problem(&error))?.ok_or_else(|| Problem::lot_not_found(&wish.lot))?;
-    let tariff = deps.store.tariff(&wish.lot, found.facts.lot.tariff).await.map_err(|error| store_problem(&error))?;
-    let price = price(Rules { lot: &found.facts.lot, tariff: &tariff }, wish.vehicle, &[window]);
+    let pricing = deps.store.pricing_now(&found.facts, window, Features::default(), now.timestamp()).await;
+    let price = price(pricing.map_err(|error| store_problem(&error))?.rules(), wish.vehicle, &[window]);
     let price = PriceView::from_domain(&price.map_err(refusal_problem)?);
     Answer::ok(&view(&wish, window, &found, price))
 }

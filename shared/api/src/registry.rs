@@ -65,6 +65,8 @@ problems! {
         "The lot has no spot of this number.";
     ReservationNotFound = "reservation_not_found", NOT_FOUND, "There is no such reservation", false,
         "The reservation does not exist or is not yours.";
+    TariffNotFound = "tariff_not_found", NOT_FOUND, "There is no such tariff version", false,
+        "The lot has no tariff of this version.";
     PaymentNotFound = "payment_not_found", NOT_FOUND, "There is no such payment", false,
         "The payment does not exist or is not yours.";
     RouteNotFound = "route_not_found", NOT_FOUND, "There is no such route", false,
@@ -93,10 +95,16 @@ problems! {
         "Several stays of the lot have this plate now. Ask for the code or the reservation id.";
     NothingToPay = "nothing_to_pay", CONFLICT, "Nothing is owed", false,
         "The reservation is paid in full.";
+    TariffInForce = "tariff_in_force", CONFLICT, "The tariff is in force", false,
+        "A tariff that is in force cannot be taken back. Publish another version instead.";
+    TooManyPublications = "too_many_publications", CONFLICT, "Too many tariffs wait to come into force", false,
+        "A lot has at most 16 tariffs with a later instant. Withdraw one first.";
     TooEarly = "too_early", CONFLICT, "It is too early to enter", true,
         "The reservation has not begun and the spot is not free yet. `opens_at` says when entry becomes possible.";
     HoldExpired = "hold_expired", GONE, "The hold has expired", false,
         "The hold ended before it was paid, and the spot is free for others. Reserve again with a new idempotency key.";
+    QuoteExpired = "quote_expired", GONE, "The quote has expired", false,
+        "A quote's price holds until its `expires_at`. Ask for a new quote and reserve with that.";
     VersionMismatch = "version_mismatch", PRECONDITION_FAILED, "The resource has changed", false,
         "`If-Match` names another version than the current one. Read the resource again and decide anew.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large", false,
@@ -175,6 +183,7 @@ field_codes! {
     TimeZoneUnknown = "time_zone_unknown", "Not a name of the IANA time zone database.";
     RecurrenceEmpty = "recurrence_empty", "No date of the range is one of the weekdays.";
     RecurrenceTooMany = "recurrence_too_many", "More occurrences than one request may book.";
+    QuoteMismatch = "quote_mismatch", "The quote is for another lot, vehicle class, spot or time.";
     CardNumber = "card_number", "Looks like a payment card's number. Card numbers never come here: send the payment provider's token.";
 }
 

@@ -3,17 +3,19 @@
 //! A decision names the whole next state; the store writes it in one transaction whose conditions are exactly what was read. Money is
 //! never moved here: a decision changes what is owed and, where that leaves a refund, records the refund's intent with it.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 use crate::ids::{LotId, PAYMENTS_PER_RESERVATION_MAX, PaymentId, ReservationId, SpotIndex, UserId};
 use crate::lot::Lot;
 use crate::payment::{Payment, PaymentKind, PaymentStatus, Purpose, refundable};
 use crate::policy::{LotPolicy, WindowRefusal};
-use crate::reservation::{Command, Mark, Reason, Reservation, SealedPlate, StateConflict, Status};
+use crate::reservation::{Circumstances, Command, Mark, Reason, Reservation, SealedPlate, StateConflict, Status};
 use crate::settlement::{self, RefundError, Stay};
-use crate::tariff::{Price, PriceRequest, Tariff, TariffError};
+use crate::tariff::{Basis, Feature, LotCalendar, Price, PriceRequest, Tariff, TariffError};
 use crate::time::{Minute, Window};
-use crate::vehicle::Vehicle;
+use crate::vehicle::{Features, Vehicle, VehicleClass};
 
 /// Most calendar pages of one reservation: moving it changes each on two spots, together with two records and some payments, in one
 /// transaction of at most 100 items.
@@ -37,6 +39,29 @@ pub struct Rules<'a> {
     pub lot: &'a Lot,
     /// The tariff version pinned on the reservation (P19).
     pub tariff: &'a Tariff,
+    /// The holidays and events of the version that `circumstances` names.
+    pub calendar: &'a LotCalendar,
+    /// What else the price depends on, pinned with the tariff.
+    pub circumstances: Circumstances,
+}
+
+impl<'a> Rules<'a> {
+    /// Rules without holidays, events or anything else that a price could depend on.
+    #[must_use]
+    pub fn ordinary(lot: &'a Lot, tariff: &'a Tariff) -> Self {
+        Self { lot, tariff, calendar: LotCalendar::ordinary(), circumstances: Circumstances::default() }
+    }
+
+    /// The price of `window` as the pinned tariff has it, made of `features` of a spot ([`Feature::of_spot`]).
+    fn request(&self, class: VehicleClass, window: Window, features: &'a BTreeSet<Feature>) -> PriceRequest<'a> {
+        PriceRequest {
+            features,
+            calendar: self.calendar,
+            occupancy_percent: self.circumstances.occupancy_percent,
+            lead_minutes: self.circumstances.lead_minutes,
+            ..PriceRequest::booking(&self.lot.zone, class, window)
+        }
+    }
 }
 
 impl Rules<'_> {
@@ -62,6 +87,9 @@ pub enum Refusal {
     /// The state forbids it.
     #[error("the state forbids it")]
     State(#[source] StateConflict),
+    /// The promise of a price has expired (P17).
+    #[error("the quote has expired")]
+    QuoteExpired,
     /// The hold ended before the payment (410).
     #[error("the hold has expired")]
     HoldExpired,
@@ -150,13 +178,15 @@ pub fn claims_for(lot: &Lot, windows: &[Window]) -> Vec<Window> {
 /// # Errors
 /// [`Refusal::Tariff`].
 pub fn price(rules: Rules<'_>, vehicle: Vehicle, windows: &[Window]) -> Result<Price, Refusal> {
-    let one = |window: &Window| rules.tariff.price(&PriceRequest::booking(&rules.lot.zone, vehicle.class, *window));
+    let features = Feature::of_spot(rules.circumstances.features);
+    let one = |window: &Window| rules.tariff.price(&rules.request(vehicle.class, *window, &features));
     let mut prices = windows.iter().map(one);
     let first = prices.next().unwrap_or(Err(TariffError::Overflow)).map_err(Refusal::Tariff)?;
     prices.try_fold(first, |sum, next| sum.plus(next?)).map_err(Refusal::Tariff)
 }
 
-/// A hold on `spot`, or with a walk-in's id a session that starts now.
+/// A hold on `spot`, or with a walk-in's id a session that starts now. What costs nothing is confirmed at once: there is nothing to
+/// wait for.
 ///
 /// # Errors
 /// [`Refusal::Tariff`] or [`Refusal::Ended`] if there is no window.
@@ -171,20 +201,24 @@ pub fn hold(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64)
     if pages.len() > PAGES_MAX {
         return Err(Refusal::TooManyDays);
     }
+    let free = price.total_minor() == 0;
+    let hold_expires_at_s = now_s + i64::from(rules.lot.policy.hold_ttl_s);
     Ok(Reservation {
         id: new.id,
         lot: new.lot.clone(),
         user: new.user.clone(),
-        status: Status::Held,
+        status: if free { Status::Confirmed } else { Status::Held },
         version: 1,
         spot,
         window: Window::new(first.start(), last.end()).map_err(|_| Refusal::Ended)?,
         claims: claims_for(rules.lot, &new.windows),
         vehicle: new.vehicle,
         plate: new.plate.clone(),
-        hold_expires_at_s: Some(now_s + i64::from(rules.lot.policy.hold_ttl_s)),
+        hold_expires_at_s: (!free).then_some(hold_expires_at_s),
         tariff: rules.tariff.version,
+        circumstances: rules.circumstances,
         currency: rules.tariff.currency,
+        fees_minor: 0,
         price_minor: price.total_minor(),
         kept_minor: 0,
         paid_minor: 0,
@@ -294,7 +328,8 @@ pub fn no_show(
     with_refunds(d, next, mark, now_s)
 }
 
-/// Extends, shortens, moves in time or to another spot; the state stays, the claim is swapped whole (I10).
+/// Extends, shortens, moves in time or to another spot; the state stays, the claim is swapped whole (I10). A paid booking pays the
+/// fee of the tariff's terms for it. `features` are those that are paid for: of the spot, if the driver named it.
 ///
 /// # Errors
 /// [`Refusal`] of the state, the window or the tariff.
@@ -304,7 +339,7 @@ pub fn modify(
     now_s: i64,
     mark: Mark,
     window: Window,
-    spot: SpotIndex,
+    (spot, features): (SpotIndex, Features),
 ) -> Result<Change, Refusal> {
     let r = &d.reservation;
     let status = after(r.status, Command::Modify)?;
@@ -343,7 +378,15 @@ pub fn modify(
     if r.status != Status::Held && !r.spot_blocked {
         next.kept_minor = kept_by_change(r, rules, now, window)?;
     }
-    next.price_minor = price(rules, r.vehicle, &[window])?.total_minor().max(next.kept_minor);
+    next.circumstances.features = features;
+    if let (Some(terms), false) = (&rules.tariff.terms, r.status == Status::Held || r.spot_blocked) {
+        next.fees_minor += terms.modification_fee_minor(now, r.window.start());
+    }
+    let changed = Rules { circumstances: next.circumstances, ..rules };
+    next.price_minor = agreed(&next, changed)?.total_minor().max(next.kept_minor);
+    if r.status == Status::Held && next.price_minor == 0 {
+        (next.status, next.hold_expires_at_s) = (after(r.status, Command::Confirm)?, None);
+    }
     next.spot_blocked = next.spot_blocked && spot == r.spot;
     with_refunds(d, next, mark, now_s)
 }
@@ -353,9 +396,9 @@ pub fn modify(
 fn kept_by_change(r: &Reservation, rules: Rules<'_>, now: Minute, window: Window) -> Result<i64, Refusal> {
     let (price, policy) = (agreed(r, rules)?, rules.policy());
     let settled = if r.status == Status::CheckedIn {
-        let (left_at, class) = (window.end(), r.vehicle.class);
-        let stay =
-            Stay { tariff: rules.tariff, zone: &rules.lot.zone, class, booked: r.window, left_at, price: &price };
+        let features = Feature::of_spot(r.circumstances.features);
+        let booked = rules.request(r.vehicle.class, r.window, &features);
+        let stay = Stay { tariff: rules.tariff, booked, left_at: window.end(), price: &price };
         settlement::early_exit(&policy, &stay)
     } else if window.start() == r.window.start() && window.end() >= r.window.end() {
         // An extension gives nothing up.
@@ -415,21 +458,9 @@ pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Resul
         let stayed =
             Window::new(r.window.start(), left_at.max(r.window.start().plus(1))).map_err(|_| Refusal::Ended)?;
         next.window = stayed;
-        // Graces for those who drive up are not for bookings (T1).
-        let request = PriceRequest::stay(&rules.lot.zone, r.vehicle.class, stayed);
-        next.price_minor = rules.tariff.price(&request).map_err(Refusal::Tariff)?.total_minor();
+        next.price_minor = drive_up(rules, r.vehicle, stayed)?.total_minor();
     } else if is_single(r) {
-        let agreed = agreed(r, rules)?;
-        let stay = Stay {
-            tariff: rules.tariff,
-            zone: &rules.lot.zone,
-            class: r.vehicle.class,
-            booked: r.window,
-            left_at,
-            price: &agreed,
-        };
-        let settled = settlement::leave(&rules.policy(), &stay).map_err(Refusal::Tariff)?;
-        next.price_minor = settled.owed.total_minor().max(r.kept_minor);
+        next.price_minor = left(r, rules, left_at)?.total_minor().max(r.kept_minor);
     }
     with_refunds(d, next, mark, now_s)
 }
@@ -550,10 +581,50 @@ fn with_charge(d: &Dossier, paid: &Payment, next: Reservation, mark: Mark, now_s
     Ok(change)
 }
 
-/// The price the driver agreed to: the pinned tariff's price of the booked window.
-fn agreed(r: &Reservation, rules: Rules<'_>) -> Result<Price, Refusal> {
+/// The price of a stay that nobody booked: graces for those who drive up are not for bookings (T1).
+///
+/// # Errors
+/// [`Refusal::Tariff`].
+pub fn drive_up(rules: Rules<'_>, vehicle: Vehicle, stayed: Window) -> Result<Price, Refusal> {
+    match sold_drive_up(rules, vehicle, stayed) {
+        // The exit opens also where the tariff has no price for what was driven (G1); the record shows that nothing was owed.
+        Err(TariffError::Unavailable | TariffError::TooLong) => {
+            Price::new(rules.tariff.currency, rules.tariff.version, Vec::new()).map_err(Refusal::Tariff)
+        }
+        other => other.map_err(Refusal::Tariff),
+    }
+}
+
+/// As [`drive_up`], where the tariff sells such a stay.
+///
+/// # Errors
+/// [`TariffError`].
+pub fn sold_drive_up(rules: Rules<'_>, vehicle: Vehicle, stayed: Window) -> Result<Price, TariffError> {
+    let features = Feature::of_spot(rules.circumstances.features);
+    let request = PriceRequest { basis: Basis::Stay, ..rules.request(vehicle.class, stayed, &features) };
+    settlement::drive_up(rules.tariff, &request)
+}
+
+/// What is owed for a booked stay that ended at `left_at`, early, in time or late (T4, T5).
+///
+/// # Errors
+/// [`Refusal::Tariff`].
+pub fn left(r: &Reservation, rules: Rules<'_>, left_at: Minute) -> Result<Price, Refusal> {
+    let features = Feature::of_spot(rules.circumstances.features);
+    let booked = rules.request(r.vehicle.class, r.window, &features);
+    let stay = Stay { tariff: rules.tariff, booked, left_at, price: &agreed(r, rules)? };
+    Ok(settlement::leave(&rules.policy(), &stay).map_err(Refusal::Tariff)?.owed)
+}
+
+/// The price the driver agreed to: the pinned tariff's price of the booked window, or of the occurrences of a series that are still to
+/// come, with the fees for changes.
+///
+/// # Errors
+/// [`Refusal::Tariff`].
+pub fn agreed(r: &Reservation, rules: Rules<'_>) -> Result<Price, Refusal> {
     if is_single(r) || r.claims.is_empty() {
-        return price(rules, r.vehicle, &[r.window]);
+        let price = price(rules, r.vehicle, &[r.window])?;
+        return settlement::with_fees(price, r.fees_minor, r.window).map_err(Refusal::Tariff);
     }
     let buffer = i64::from(rules.lot.policy.turnover_buffer_minutes);
     let booked = |claim: &Window| Window::new(claim.start(), claim.end().plus(-buffer)).ok();

@@ -1,52 +1,63 @@
 //! What a reservation owes, as an explained price (P18). The record keeps only the amount and the tariff's version (P7): the lines are
 //! computed again from them, and shown only if they add up to what was agreed.
 
-use crate::decide::{Rules, price};
+use crate::decide::{self, Refusal, Rules};
 use crate::ids::Claimant;
 use crate::money::Money;
 use crate::reservation::{Reservation, Status};
-use crate::settlement::{self, Stay};
-use crate::tariff::Price;
+use crate::settlement;
+use crate::tariff::{Price, TariffError};
 use crate::time::{Minute, Window};
+use crate::vehicle::Vehicle;
 
 /// What is owed now, explained.
 #[must_use]
 pub fn owed(r: &Reservation, rules: Rules<'_>) -> Price {
-    let booked = booked(r, rules);
     let priced = match (r.status, r.left_at_s) {
-        (Status::Completed, Some(left_at_s)) if r.id.claimant() != Claimant::WalkIn => {
-            booked.and_then(|agreed| left(r, rules, &agreed, left_at_s))
+        (Status::Completed, Some(_)) if r.id.claimant() == Claimant::WalkIn => {
+            decide::drive_up(rules, r.vehicle, r.window)
         }
-        _ => booked,
+        (Status::Completed, Some(left_at_s)) => decide::left(r, rules, Minute((left_at_s + 59).div_euclid(60))),
+        _ => decide::agreed(r, rules),
     };
-    exactly(r, priced)
+    exactly(r, priced.ok())
+}
+
+/// How far ahead a drive-up's price is shown.
+const AHEAD_MINUTES: i64 = crate::time::DAY_MINUTES;
+/// The instants at which it is computed: every quarter of an hour, the usual unit of a tariff.
+const AHEAD_STEP: usize = 15;
+
+/// What driving in at `entry` costs by when one leaves: the last instant at which each price holds, and the price in minor units, for
+/// every quarter of an hour of the next day at which the tariff sells the stay.
+///
+/// # Errors
+/// [`Refusal::Tariff`] if the class cannot park here.
+pub fn ahead(rules: Rules<'_>, vehicle: Vehicle, entry: Minute) -> Result<Vec<(Minute, i64)>, Refusal> {
+    let mut steps: Vec<(Minute, i64)> = Vec::new();
+    for minutes in (15..=AHEAD_MINUTES).step_by(AHEAD_STEP) {
+        let end = entry.plus(minutes);
+        let stay = Window::new(entry, end).map_err(|_| Refusal::Ended)?;
+        let total_minor = match decide::sold_drive_up(rules, vehicle, stay) {
+            Ok(price) => price.total_minor(),
+            Err(TariffError::Unavailable) => continue,
+            Err(error) => return Err(Refusal::Tariff(error)),
+        };
+        match steps.last_mut() {
+            Some((until, minor)) if *minor == total_minor => *until = end,
+            _ => steps.push((end, total_minor)),
+        }
+    }
+    Ok(steps)
 }
 
 /// What a cancellation of `before` at `now` left owed on `after`, explained.
 #[must_use]
 pub fn cancelled(before: &Reservation, after: &Reservation, rules: Rules<'_>, now: Minute) -> Price {
     let ladder = rules.policy().cancellation;
-    let agreed = booked(before, rules);
+    let agreed = decide::agreed(before, rules).ok();
     let settled = agreed.and_then(|agreed| settlement::cancellation(&agreed, &ladder, now, before.window).ok());
     exactly(after, settled.map(|settled| settled.owed))
-}
-
-/// The tariff's price of what was booked: one window, or the occurrences that are still to come.
-fn booked(r: &Reservation, rules: Rules<'_>) -> Option<Price> {
-    if r.claims.len() < 2 {
-        return price(rules, r.vehicle, &[r.window]).ok();
-    }
-    let buffer = i64::from(rules.lot.policy.turnover_buffer_minutes);
-    let occurrence = |claim: &Window| Window::new(claim.start(), claim.end().plus(-buffer)).ok();
-    let occurrences: Vec<Window> = r.claims.iter().filter_map(occurrence).collect();
-    price(rules, r.vehicle, &occurrences).ok()
-}
-
-fn left(r: &Reservation, rules: Rules<'_>, agreed: &Price, left_at_s: i64) -> Option<Price> {
-    let left_at = Minute((left_at_s + 59).div_euclid(60));
-    let (zone, class) = (&rules.lot.zone, r.vehicle.class);
-    let stay = Stay { tariff: rules.tariff, zone, class, booked: r.window, left_at, price: agreed };
-    settlement::leave(&rules.policy(), &stay).ok().map(|settled| settled.owed)
 }
 
 /// `priced` if it is what the record says; otherwise one line of the recorded amount.

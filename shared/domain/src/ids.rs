@@ -235,3 +235,7 @@ pub struct SpotIndex(pub u16);
 /// An immutable version of a lot's tariff, from 1 (P7, P19).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TariffVersion(pub u32);
+
+/// An immutable version of a lot's calendar of holidays and events, from 1; 0 is a calendar of ordinary days (P8, P9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct CalendarVersion(pub u32);

@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::geometry::{Geometry, SPOTS_PER_LOT_MAX};
-use crate::ids::{LotId, SpotIndex, TariffVersion};
+use crate::ids::{CalendarVersion, LotId, SpotIndex, TariffVersion};
 use crate::money::Currency;
 use crate::policy::LotPolicy;
+use crate::time::Minute;
 use crate::vehicle::{Features, Spot, SpotSize, Vehicle, fits, preference};
 use crate::zone::LotZone;
 
@@ -45,10 +46,59 @@ pub struct Lot {
     pub geometry: Geometry,
     /// The lot's rules.
     pub policy: LotPolicy,
-    /// The tariff that new bookings get.
+    /// The tariff that new bookings get; see [`Self::tariff_at`].
     pub tariff: TariffVersion,
+    /// Tariffs that come into force later, by instant; at most [`UPCOMING_MAX`].
+    pub upcoming: Vec<Publication>,
+    /// The highest number that a tariff of the lot has, drafts included.
+    pub newest_tariff: TariffVersion,
+    /// The calendar that new bookings get.
+    pub calendar: CalendarVersion,
     /// Optimistic version, from 1.
     pub version: u32,
+}
+
+/// Most tariffs that wait to come into force: one for each month of a year, and some for mistakes.
+pub const UPCOMING_MAX: usize = 16;
+
+/// A tariff version and the instant from which new bookings get it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Publication {
+    /// From when.
+    pub from: Minute,
+    /// Which version.
+    pub version: TariffVersion,
+}
+
+impl Lot {
+    /// The tariff that a booking made at `now` gets (P7).
+    #[must_use]
+    pub fn tariff_at(&self, now: Minute) -> TariffVersion {
+        let begun = self.upcoming.iter().take_while(|publication| publication.from <= now);
+        begun.last().map_or(self.tariff, |publication| publication.version)
+    }
+
+    /// The same lot with publications that have come into force by `now` no longer upcoming.
+    #[must_use]
+    pub fn settled_at(mut self, now: Minute) -> Self {
+        self.tariff = self.tariff_at(now);
+        self.upcoming.retain(|publication| publication.from > now);
+        self
+    }
+
+    /// The same lot with `version` in force from `from`, in place of what was to come into force at that instant.
+    #[must_use]
+    pub fn publishing(mut self, version: TariffVersion, from: Minute, now: Minute) -> Self {
+        self = self.settled_at(now);
+        if from <= now {
+            self.tariff = version;
+            return self;
+        }
+        self.upcoming.retain(|publication| publication.from != from);
+        let position = self.upcoming.partition_point(|publication| publication.from < from);
+        self.upcoming.insert(position, Publication { from, version });
+        self
+    }
 }
 
 /// A spot as it is registered.

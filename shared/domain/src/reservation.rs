@@ -3,10 +3,10 @@
 use thiserror::Error;
 
 use crate::calendar::ClaimEdit;
-use crate::ids::{LotId, ReservationId, SpotIndex, TariffVersion, UserId};
+use crate::ids::{CalendarVersion, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
 use crate::money::Currency;
 use crate::time::Window;
-use crate::vehicle::Vehicle;
+use crate::vehicle::{Features, Vehicle};
 
 /// Remembered commands per reservation. A client that retries does so within a few commands, not after eight others.
 pub const MARKS_MAX: usize = 8;
@@ -237,6 +237,20 @@ impl Reason {
     }
 }
 
+/// What a price depends on besides the tariff, the vehicle's class and the times. Pinned at booking or entry, so that the same price
+/// comes out at every later reckoning (P7, P17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Circumstances {
+    /// The lot's holidays and events as they were known.
+    pub calendar: CalendarVersion,
+    /// Features of the spot, if the driver named one; who takes the best free spot pays for none.
+    pub features: Features,
+    /// Per cent of the lot that was taken, if the tariff asks.
+    pub occupancy_percent: Option<u8>,
+    /// Minutes from the booking to its start, if the tariff asks.
+    pub lead_minutes: Option<u32>,
+}
+
 /// A right to a spot and, once the vehicle is inside, the session: one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
@@ -265,8 +279,12 @@ pub struct Reservation {
     pub hold_expires_at_s: Option<i64>,
     /// The tariff pinned at booking or entry (P7, P19).
     pub tariff: TariffVersion,
+    /// What else its price depends on, pinned with the tariff.
+    pub circumstances: Circumstances,
     /// The lot's currency.
     pub currency: Currency,
+    /// Fees for changes of the booking that are part of the price, in minor units.
+    pub fees_minor: i64,
     /// What is owed now, in minor units.
     pub price_minor: i64,
     /// What stays owed whatever follows, in minor units: what cancelling would have kept when the booking was last changed. So a change

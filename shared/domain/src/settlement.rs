@@ -10,10 +10,8 @@ use thiserror::Error;
 
 use crate::money::BASIS_POINTS;
 use crate::policy::{CancellationStep, EarlyExit, LotPolicy};
-use crate::tariff::{Line, OverstayRule, Price, PriceRequest, Rule, Tariff, TariffError, Unit, started_units};
+use crate::tariff::{Basis, Line, OverstayRule, Price, PriceRequest, Rule, Tariff, TariffError, Unit, started_units};
 use crate::time::{Minute, Window};
-use crate::vehicle::VehicleClass;
-use crate::zone::LotZone;
 
 /// Why what is owed was settled anew (M6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -66,12 +64,8 @@ impl Settlement {
 pub struct Stay<'a> {
     /// The tariff version pinned at booking.
     pub tariff: &'a Tariff,
-    /// The lot's zone.
-    pub zone: &'a LotZone,
-    /// The vehicle's class.
-    pub class: VehicleClass,
-    /// The booked window.
-    pub booked: Window,
+    /// What was booked, as it was priced.
+    pub booked: PriceRequest<'a>,
     /// When the car left.
     pub left_at: Minute,
     /// The agreed price of the booked window.
@@ -83,7 +77,7 @@ pub struct Stay<'a> {
 /// # Errors
 /// [`TariffError`] if the pinned tariff cannot price the stay.
 pub fn leave(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, TariffError> {
-    if stay.left_at < stay.booked.end() { early_exit(policy, stay) } else { overstay(policy, stay) }
+    if stay.left_at < stay.booked.window.end() { early_exit(policy, stay) } else { overstay(policy, stay) }
 }
 
 /// What is owed after leaving before the booked end, by the lot's policy; never more than the agreed price (T4).
@@ -91,22 +85,23 @@ pub fn leave(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, TariffEr
 /// # Errors
 /// [`TariffError`] if the pinned tariff cannot price the time used (`reprice`).
 pub fn early_exit(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, TariffError> {
-    let price = stay.price;
-    if stay.left_at >= stay.booked.end() {
+    let (price, booked) = (stay.price, stay.booked.window);
+    if stay.left_at >= booked.end() {
         return Ok(Settlement::as_booked(price));
     }
-    let lines = match policy.early_exit {
+    let mut lines = match policy.early_exit {
         EarlyExit::None => return Ok(Settlement::as_booked(price)),
         EarlyExit::Prorated => vec![prorated(stay)?],
         EarlyExit::ProratedMinusFee { fee_minor_min } => {
             // A fee that leaves nothing to refund ends below: the price stands.
-            vec![prorated(stay)?, Line::new(Rule::EarlyExitFee, stay.booked, 1, Unit::Item, fee_minor_min)?]
+            vec![prorated(stay)?, Line::new(Rule::EarlyExitFee, booked, 1, Unit::Item, fee_minor_min)?]
         }
-        EarlyExit::Reprice => match Window::new(stay.booked.start(), stay.left_at) {
+        EarlyExit::Reprice => match Window::new(booked.start(), stay.left_at) {
             Ok(window) => price_of(stay, window)?.lines().to_vec(),
             Err(_) => Vec::new(),
         },
     };
+    lines.extend(price.lines().iter().filter(|line| line.rule() == Rule::ModificationFee).cloned());
     let owed = Price::new(price.currency(), price.tariff_version(), lines)?;
     if owed.total_minor() >= price.total_minor() {
         return Ok(Settlement::as_booked(price));
@@ -120,8 +115,8 @@ pub fn early_exit(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tar
 /// # Errors
 /// [`TariffError`] if the pinned tariff cannot price the whole stay.
 pub fn overstay(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, TariffError> {
-    let price = stay.price;
-    let Ok(late) = Window::new(stay.booked.end(), stay.left_at) else {
+    let (price, booked) = (stay.price, stay.booked.window);
+    let Ok(late) = Window::new(booked.end(), stay.left_at) else {
         return Ok(Settlement::as_booked(price));
     };
     if late.minutes() <= i64::from(policy.exit_grace_minutes) {
@@ -133,13 +128,50 @@ pub fn overstay(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tarif
             Line::new(Rule::OverstayFee, late, 1, Unit::Item, admin_fee_minor)?,
         ],
         OverstayRule::TariffContinues => {
-            let whole = Window::new(stay.booked.start(), stay.left_at).map_err(|_| TariffError::Overflow)?;
-            let more = price_of(stay, whole)?.total_minor() - price_of(stay, stay.booked)?.total_minor();
+            let whole = Window::new(booked.start(), stay.left_at).map_err(|_| TariffError::Overflow)?;
+            let more = match price_of(stay, whole) {
+                Ok(whole) => whole.total_minor() - price_of(stay, booked)?.total_minor(),
+                // A tariff that sells no stay so long has no price for it, and the exit must not wait for one (G1).
+                Err(TariffError::Unavailable | TariffError::MaxStay { .. } | TariffError::TooLong) => {
+                    return excess(stay, late);
+                }
+                Err(error) => return Err(error),
+            };
             // Where longer is cheaper (P5), staying too long is still no discount.
             vec![Line::new(Rule::OverstayTariff, late, 1, Unit::Item, more.max(0))?]
         }
+        OverstayRule::DriveUp => return excess(stay, late),
     };
     Ok(Settlement::new(SettlementReason::Overstay, price, price.with_lines(lines)?))
+}
+
+/// What is owed with the time after the booked end as a stay of its own; nothing more if the tariff sells no such stay.
+fn excess(stay: &Stay<'_>, late: Window) -> Result<Settlement, TariffError> {
+    let request = PriceRequest { basis: Basis::Stay, window: late, ..stay.booked };
+    match drive_up(stay.tariff, &request) {
+        Ok(more) => Ok(Settlement::new(SettlementReason::Overstay, stay.price, stay.price.clone().plus(more)?)),
+        Err(TariffError::Unavailable | TariffError::TooLong) => Ok(Settlement::as_booked(stay.price)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a stay costs that nobody booked. One that is longer than the tariff allows (T6) costs what leaving and coming back at once
+/// would.
+///
+/// # Errors
+/// [`TariffError`].
+pub fn drive_up(tariff: &Tariff, request: &PriceRequest<'_>) -> Result<Price, TariffError> {
+    let max_minutes = match tariff.price(request) {
+        Err(TariffError::MaxStay { max_minutes }) => i64::from(max_minutes.max(1)),
+        other => return other,
+    };
+    let (mut start, end) = (request.window.start(), request.window.end());
+    let mut sum = Price::new(tariff.currency, tariff.version, Vec::new())?;
+    while let Ok(window) = Window::new(start, end.min(start.plus(max_minutes))) {
+        sum = sum.plus(tariff.price(&PriceRequest { window, ..*request })?)?;
+        start = window.end();
+    }
+    Ok(sum)
 }
 
 /// What is owed after cancelling `booked` at `now`: the fees that are kept, and the rest less the refund of the
@@ -157,8 +189,7 @@ pub fn cancellation(
     let met = |step: &&CancellationStep| minutes_before >= i64::from(step.hours_before_start) * 60;
     let refund = ladder.iter().filter(met).map(|step| step.refund_basis_points).max().unwrap_or(0);
     let share = BASIS_POINTS - refund.min(BASIS_POINTS);
-    let mut lines: Vec<Line> =
-        price.lines().iter().filter(|line| line.rule() == Rule::ServiceFeeKept).cloned().collect();
+    let mut lines: Vec<Line> = price.lines().iter().filter(|line| kept_in_full(line.rule())).cloned().collect();
     // A voucher may have paid the fee: then what is left of the price is all that can be kept.
     let fees_minor = lines.iter().map(Line::amount_minor).sum::<i64>();
     if fees_minor > price.total_minor() {
@@ -214,41 +245,35 @@ pub fn no_show(price: &Price, fee_basis_points: u32, booked: Window) -> Result<S
     Ok(Settlement::new(SettlementReason::NoShow, price, owed))
 }
 
-/// What is owed after a booking changed from one price to another.
+/// A booking's price with what its changes cost ([`crate::policy::Terms::modification_fee_minor`]).
 ///
 /// # Errors
-/// [`TariffError::CurrencyMismatch`] if they cannot be compared.
-pub fn modification(before: &Price, owed: Price) -> Result<Settlement, TariffError> {
-    if before.currency() != owed.currency() {
-        return Err(TariffError::CurrencyMismatch);
+/// [`TariffError::Overflow`].
+pub fn with_fees(price: Price, fees_minor: i64, booked: Window) -> Result<Price, TariffError> {
+    if fees_minor == 0 {
+        return Ok(price);
     }
-    Ok(Settlement::new(SettlementReason::Modification, before, owed))
+    price.with_lines(vec![Line::new(Rule::ModificationFee, booked, 1, Unit::Item, fees_minor)?])
 }
 
-/// What is owed after a booking changed for a fee ([`crate::policy::Terms::modification_fee_minor`]).
-///
-/// # Errors
-/// As [`modification`], and [`TariffError::Overflow`].
-pub fn modification_for_fee(
-    before: &Price,
-    owed: &Price,
-    fee_minor: i64,
-    booked: Window,
-) -> Result<Settlement, TariffError> {
-    let fee = Line::new(Rule::ModificationFee, booked, 1, Unit::Item, fee_minor)?;
-    modification(before, if fee_minor == 0 { owed.clone() } else { owed.with_lines(vec![fee])? })
+/// Whether a cancellation refunds nothing of a line, whatever the ladder says.
+const fn kept_in_full(rule: Rule) -> bool {
+    matches!(rule, Rule::ServiceFeeKept | Rule::ModificationFee)
 }
 
 fn price_of(stay: &Stay<'_>, window: Window) -> Result<Price, TariffError> {
-    stay.tariff.price(&PriceRequest::booking(stay.zone, stay.class, window))
+    stay.tariff.price(&PriceRequest { window, ..stay.booked })
 }
 
 /// The agreed price in proportion to the minutes used; nothing if the car left before the start.
 fn prorated(stay: &Stay<'_>) -> Result<Line, TariffError> {
-    let used_minutes = (stay.left_at.0.saturating_sub(stay.booked.start().0)).max(0);
-    let booked_minutes = u64::try_from(stay.booked.minutes()).ok().and_then(NonZeroU64::new);
+    let booked = stay.booked.window;
+    let used_minutes = (stay.left_at.0.saturating_sub(booked.start().0)).max(0);
+    let booked_minutes = u64::try_from(booked.minutes()).ok().and_then(NonZeroU64::new);
     let unit = Unit::MinuteOf { minutes: booked_minutes.unwrap_or(NonZeroU64::MIN) };
-    Line::new(Rule::EarlyExitProrated, stay.booked, used_minutes, unit, stay.price.total_minor())
+    let fees = stay.price.lines().iter().filter(|line| line.rule() == Rule::ModificationFee);
+    let fees_minor = fees.map(Line::amount_minor).sum::<i64>();
+    Line::new(Rule::EarlyExitProrated, booked, used_minutes, unit, stay.price.total_minor() - fees_minor)
 }
 
 /// A price of one line: a share of another. The share owed is rounded half-up, the refund is the rest.

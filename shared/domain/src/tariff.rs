@@ -156,6 +156,8 @@ pub enum OverstayRule {
         #[serde(default)]
         admin_fee_minor: i64,
     },
+    /// The excess is priced as a stay of its own that nobody booked, from the booked end.
+    DriveUp,
 }
 
 /// One immutable version of a lot's tariff, as uploaded and stored. Give `unit_minutes` and `rates`, or `tables`.
@@ -293,7 +295,7 @@ impl<'a> PriceRequest<'a> {
             basis: Basis::Booking,
             features: &NO_FEATURES,
             permits: &NO_PERMITS,
-            calendar: &days::ORDINARY,
+            calendar: LotCalendar::ordinary(),
             validations: &[],
             tax_exempt: false,
             occupancy_percent: None,

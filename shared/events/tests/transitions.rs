@@ -11,6 +11,7 @@ use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Command, Mark, Reason, Reservation, Status, TRANSITIONS};
 use parkade_domain::tariff::Tariff;
 use parkade_domain::time::Window;
+use parkade_domain::vehicle::Features;
 use parkade_events::{Event, EventName, events};
 use parkade_store::{Block, Image};
 use parkade_tests::given::{T0, T0_S, booking, lot, tariff, window};
@@ -30,7 +31,7 @@ impl Given {
     }
 
     fn rules(&self) -> Rules<'_> {
-        Rules { lot: &self.lot, tariff: &self.tariff }
+        Rules::ordinary(&self.lot, &self.tariff)
     }
 
     fn held(&self, windows: Vec<Window>) -> Dossier {
@@ -137,7 +138,15 @@ fn outcomes(given: &Given, d: &Dossier, command: Command) -> Vec<(Change, &'stat
             vec![(decide::no_show(d, rules, T0_S + 5_400, mark(9), false).unwrap(), &["reservation.no-show.v1"])]
         }
         Command::Modify => {
-            let change = decide::modify(d, rules, T0_S + 60, mark(9), window(60, 180), d.reservation.spot).unwrap();
+            let change = decide::modify(
+                d,
+                rules,
+                T0_S + 60,
+                mark(9),
+                window(60, 180),
+                (d.reservation.spot, Features::default()),
+            )
+            .unwrap();
             vec![(change, &["reservation.modified.v1"])]
         }
         Command::CheckIn => {

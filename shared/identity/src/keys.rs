@@ -1,4 +1,4 @@
-//! Keys derived from one master secret: plate encryption, the plate's blind index, reservation ids.
+//! Keys derived from one master secret: plate encryption, the plate's blind index, reservation ids, quotes.
 //!
 //! Each use has its own key (HKDF-SHA256 with a label), so learning one says nothing about another. Every ciphertext and
 //! every index begins with bytes that name layout and master key, so that a master key can be rotated while old records
@@ -18,6 +18,9 @@ use thiserror::Error;
 pub const MASTER_KEY_BYTES: usize = 32;
 /// Longest plate text that is encrypted, in bytes: the longest that parses, in UTF-8, with its region.
 pub const PLATE_BYTES_MAX: usize = 160;
+
+/// Bytes of a quote's seal: a whole HMAC-SHA256.
+pub const QUOTE_TAG_BYTES: usize = 32;
 
 /// First byte of a plate ciphertext: `layout | key id | nonce (12) | ciphertext | tag (16)`.
 const CIPHER_LAYOUT: u8 = 1;
@@ -149,6 +152,19 @@ impl Keys {
         tag.as_ref().first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
     }
 
+    /// Seals what a quote promises, so that it can travel through the client and come back unchanged (HMAC-SHA256).
+    #[must_use]
+    pub fn quote_tag(&self, promise: &[u8]) -> [u8; QUOTE_TAG_BYTES] {
+        let tag = hmac::sign(&self.current.quote, promise);
+        tag.as_ref().first_chunk().copied().unwrap_or_default()
+    }
+
+    /// Whether [`Self::quote_tag`] sealed exactly this promise, with this master secret or an earlier one.
+    #[must_use]
+    pub fn is_quote(&self, promise: &[u8], tag: &[u8]) -> bool {
+        self.generations().any(|generation| hmac::verify(&generation.quote, promise, tag).is_ok())
+    }
+
     fn generations(&self) -> impl Iterator<Item = &Generation> {
         std::iter::once(&self.current).chain(&self.previous)
     }
@@ -179,6 +195,7 @@ struct Generation {
     plate: LessSafeKey,
     index: hmac::Key,
     reservation: hmac::Key,
+    quote: hmac::Key,
 }
 
 impl Generation {
@@ -191,6 +208,7 @@ impl Generation {
             plate: LessSafeKey::new(aead_key(&secret, b"plate encryption")),
             index: hmac_key(&secret, b"plate index"),
             reservation: hmac_key(&secret, b"reservation id"),
+            quote: hmac_key(&secret, b"quote"),
         }
     }
 

@@ -8,7 +8,7 @@ pub mod keys;
 pub mod permit;
 pub mod principal;
 
-pub use keys::{CipherError, Keys, fingerprint};
+pub use keys::{CipherError, Keys, QUOTE_TAG_BYTES, fingerprint};
 pub use permit::{ChangePermit, Denied, DriverPermit, GatePermit, OperatorPermit, OwnerPermit, StayPermit};
 pub use permit::{permit_change, permit_driver, permit_gate, permit_operator, permit_own, permit_stay};
 pub use principal::{AuthError, DevTokens, Identity, Principal, Role};

@@ -24,6 +24,7 @@ mod gateway;
 mod http_events;
 pub mod lanes;
 pub mod problems;
+pub mod quotes;
 pub mod stays;
 pub mod telemetry;
 

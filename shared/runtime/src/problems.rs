@@ -38,6 +38,7 @@ pub fn command_problem(error: CommandError) -> Problem {
 pub fn refusal_problem(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::State(conflict) => conflict.into(),
+        Refusal::QuoteExpired => Problem::new(Code::QuoteExpired),
         Refusal::HoldExpired => Problem::new(Code::HoldExpired),
         Refusal::AlreadyStarted => Problem::new(Code::AlreadyStarted),
         Refusal::Ended => Problem::new(Code::StayEnded),
@@ -91,6 +92,10 @@ pub fn lot_problem(error: LotError) -> Problem {
         LotError::Immutable { field } => {
             errors.push(format!("/{field}"), FieldCode::NotAllowed, "cannot change once the lot exists");
         }
+        LotError::TariffRequired => errors.push("/tariff", FieldCode::Required, "a new lot needs a tariff"),
+        LotError::UnknownTariff => return Problem::new(Code::TariffNotFound),
+        LotError::TooManyUpcoming => return Problem::new(Code::TooManyPublications),
+        LotError::InForce => return Problem::new(Code::TariffInForce),
         LotError::Directory(error) => {
             let code = match &error {
                 DirectoryError::Duplicate(_) => FieldCode::Duplicate,

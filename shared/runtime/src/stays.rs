@@ -6,16 +6,14 @@ use http::HeaderMap;
 use parkade_api::request::IDEMPOTENCY_KEY;
 use parkade_api::wire::{PriceView, ReservationView, SpotState, SpotView, minute_text};
 use parkade_api::{Problem, idempotency_key};
-use parkade_domain::decide::Rules;
 use parkade_domain::explain;
 use parkade_domain::ids::{LotId, SpotIndex, UserId};
 use parkade_domain::lot::LotKind;
 use parkade_domain::reservation::{Mark, Reservation};
-use parkade_domain::tariff::Tariff;
 use parkade_identity::{Keys, fingerprint};
-use parkade_store::{LotFacts, SpotNow, Store};
+use parkade_store::{LotFacts, Pricing, SpotNow, Store};
 
-use crate::problems::store_problem;
+use crate::problems::{command_problem, store_problem};
 
 /// The name of a command: `key` says whose retry it is, `parts` are what was asked. A plate is passed as its blind index only.
 #[must_use]
@@ -45,43 +43,24 @@ pub async fn lot(store: &Store, id: &LotId) -> Result<Arc<LotFacts>, Problem> {
     facts.ok_or_else(|| Problem::lot_not_found(id))
 }
 
-/// The lot and the pinned tariff of a stay.
-#[derive(Debug, Clone)]
-pub struct Terms {
-    /// The lot.
-    pub facts: Arc<LotFacts>,
-    /// The tariff version of the stay (P19).
-    pub tariff: Arc<Tariff>,
+/// What a stay was priced by.
+///
+/// # Errors
+/// As [`lot`].
+pub async fn pricing(store: &Store, stay: &Reservation) -> Result<Pricing, Problem> {
+    store.pricing_of(stay).await.map_err(command_problem)
 }
 
-impl Terms {
-    /// The terms of a stay. Both are remembered, so this rarely reads.
-    ///
-    /// # Errors
-    /// As [`lot`].
-    pub async fn of(store: &Store, stay: &Reservation) -> Result<Self, Problem> {
-        let facts = lot(store, &stay.lot).await?;
-        let tariff = store.tariff(&stay.lot, stay.tariff).await.map_err(|error| store_problem(&error))?;
-        Ok(Self { facts, tariff })
-    }
+/// What a stay owes, explained.
+#[must_use]
+pub fn owed(pricing: &Pricing, stay: &Reservation) -> PriceView {
+    PriceView::from_domain(&explain::owed(stay, pricing.rules()))
+}
 
-    /// What decisions read.
-    #[must_use]
-    pub fn rules(&self) -> Rules<'_> {
-        Rules { lot: &self.facts.lot, tariff: &self.tariff }
-    }
-
-    /// What the stay owes, explained.
-    #[must_use]
-    pub fn price(&self, stay: &Reservation) -> PriceView {
-        PriceView::from_domain(&explain::owed(stay, self.rules()))
-    }
-
-    /// The stay as its client sees it.
-    #[must_use]
-    pub fn view(&self, stay: &Reservation) -> ReservationView {
-        ReservationView::from_domain(stay, spot_number(&self.facts, stay.spot)).with_price(&self.price(stay))
-    }
+/// The stay as its client sees it.
+#[must_use]
+pub fn priced_view(pricing: &Pricing, stay: &Reservation) -> ReservationView {
+    ReservationView::from_domain(stay, spot_number(&pricing.facts, stay.spot)).with_price(&owed(pricing, stay))
 }
 
 /// The number of a spot; `None` where a right names no spot.
@@ -96,7 +75,7 @@ pub fn spot_number(facts: &LotFacts, spot: SpotIndex) -> Option<&str> {
 /// # Errors
 /// As [`lot`].
 pub async fn stay_view(store: &Store, stay: &Reservation) -> Result<ReservationView, Problem> {
-    Ok(Terms::of(store, stay).await?.view(stay))
+    Ok(priced_view(&pricing(store, stay).await?, stay))
 }
 
 /// A spot as it is now. Who claims it is nobody's business.

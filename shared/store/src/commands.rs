@@ -1,12 +1,13 @@
 //! The commands on a reservation, named as the trade names them. Each is one conditional transaction.
 
-use parkade_domain::decide::{self, Change, Dossier, NewReservation, Refusal, Rules};
+use parkade_domain::decide::{self, Change, Dossier, NewReservation, Refusal};
 use parkade_domain::ids::SpotIndex;
 use parkade_domain::reservation::{Reason, Status};
 use parkade_domain::time::{Minute, Window};
-use parkade_domain::vehicle::fits;
+use parkade_domain::vehicle::{Features, fits};
 
-use crate::execute::{Cause, CommandError, Commit, Context, Done, Order, contended, merged};
+use crate::execute::{Cause, CommandError, Commit, Done, Order, contended, merged};
+use crate::pricing::Pricing;
 use crate::reserve::Reserve;
 use crate::{Access, Store};
 
@@ -53,7 +54,7 @@ impl Store {
     /// [`CommandError`].
     pub async fn no_show(&self, order: &Order, gate_was_offline: bool) -> Result<Done, CommandError> {
         let decision =
-            |d: &Dossier, c: &Context| Ok(decide::no_show(d, c.rules(), order.now_s, order.mark, gate_was_offline)?);
+            |d: &Dossier, c: &Pricing| Ok(decide::no_show(d, c.rules(), order.now_s, order.mark, gate_was_offline)?);
         self.execute(order, decision).await
     }
 
@@ -63,21 +64,21 @@ impl Store {
     /// # Errors
     /// [`CommandError`].
     pub async fn modify(&self, order: &Order, wish: &Modification) -> Result<Done, CommandError> {
-        let decision = |d: &Dossier, c: &Context| {
+        let decision = |d: &Dossier, c: &Pricing| {
             let r = &d.reservation;
-            let spot = match &wish.spot {
-                None => r.spot,
+            let place = match &wish.spot {
+                None => (r.spot, r.circumstances.features),
                 Some(number) => {
                     let spot = c.facts.directory.by_number(number).ok_or(CommandError::UnknownSpot)?;
                     if !fits(spot.kind(), &r.vehicle) {
                         return Err(CommandError::FitsNowhere);
                     }
-                    spot.index
+                    (spot.index, spot.features)
                 }
             };
             let (start, end) = (wish.start.unwrap_or(r.window.start()), wish.end.unwrap_or(r.window.end()));
             let window = Window::new(start, end).map_err(|_| CommandError::Refused(Refusal::Ended))?;
-            Ok(decide::modify(d, c.rules(), order.now_s, order.mark, window, spot)?)
+            Ok(decide::modify(d, c.rules(), order.now_s, order.mark, window, place)?)
         };
         self.execute(order, decision).await
     }
@@ -105,17 +106,17 @@ impl Store {
     /// [`CommandError::NoSpot`] if no fitting spot is free even for the shortest stretch.
     pub async fn walk_in(&self, walk_in: &WalkIn) -> Result<Done, CommandError> {
         let facts = self.lot(&walk_in.new.lot).await?.ok_or(CommandError::UnknownLot)?;
-        let tariff = self.tariff(&facts.lot.id, facts.lot.tariff).await?;
-        let rules = Rules { lot: &facts.lot, tariff: &tariff };
         let now = Minute(walk_in.now_s.div_euclid(60));
+        let moment = Window::new(now, now.plus(1)).map_err(|_| CommandError::NoSpot)?;
+        let pricing = self.pricing_now(&facts, moment, Features::default(), walk_in.now_s).await?;
         let policy = &facts.lot.policy;
         let (first, least) = (i64::from(policy.walk_in_initial_minutes), i64::from(policy.overstay_step_minutes));
         let mut refused = CommandError::NoSpot;
         for minutes in [first, (first / 2).max(least), least] {
             let window = Window::new(now, now.plus(minutes.max(1))).map_err(|_| CommandError::NoSpot)?;
             let new = NewReservation { windows: vec![window], ..walk_in.new.clone() };
-            let request = Reserve { new, spot: None, now_s: walk_in.now_s };
-            let make = |spot| decide::walk_in(rules, &request.new, spot, walk_in.now_s);
+            let request = Reserve { new, spot: None, promise: None, now_s: walk_in.now_s };
+            let make = |spot| decide::walk_in(pricing.rules(), &request.new, spot, walk_in.now_s);
             match self.place(&facts, &request, make).await {
                 Err(CommandError::NoSpot) => refused = CommandError::NoSpot,
                 other => return other,
@@ -131,7 +132,7 @@ impl Store {
     /// [`CommandError`].
     pub async fn overstay(&self, order: &Order) -> Result<Done, CommandError> {
         for _ in 0..crate::sweeps::SWEEP_TRIES_MAX {
-            let decision = |d: &Dossier, c: &Context| Ok(decide::overstay(d, c.rules(), order.now_s, order.mark)?);
+            let decision = |d: &Dossier, c: &Pricing| Ok(decide::overstay(d, c.rules(), order.now_s, order.mark)?);
             match self.execute(order, decision).await {
                 Err(CommandError::SpotTaken) => {}
                 other => return other,
@@ -146,7 +147,7 @@ impl Store {
     /// Moves the reservation that an overstay runs into; `None` if something moved meanwhile and the overstay has to be tried again.
     async fn push_next_away(&self, order: &Order) -> Result<Option<Done>, CommandError> {
         let before = self.dossier(order.id, &order.access).await?;
-        let context = self.context(&before).await?;
+        let context = self.pricing_of(&before.reservation).await?;
         let change = decide::overstay(&before, context.rules(), order.now_s, order.mark)?;
         let blocker = match self.commit(&context.facts, &[(&before, &change)], order.now_s).await? {
             Commit::Written => return Ok(Some(Done { dossier: merged(before, change), replayed: false })),
@@ -187,7 +188,7 @@ impl Store {
     pub(crate) async fn other_spot(
         &self,
         d: &Dossier,
-        context: &Context,
+        context: &Pricing,
         now_s: i64,
     ) -> Result<Option<SpotIndex>, CommandError> {
         let r = &d.reservation;

@@ -1,11 +1,10 @@
 //! Carries out one command: read, decide in the domain, write under the condition of what was read; again if it moved meanwhile.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use parkade_domain::calendar::{CalendarView, ClaimEdit, PlanError, TileKey};
-use parkade_domain::decide::{Change, Dossier, Refusal, Rules};
+use parkade_domain::decide::{Change, Dossier, Refusal};
 use parkade_domain::ids::{LotId, ReservationId, UserId};
 use parkade_domain::reservation::{Mark, Seen};
 use thiserror::Error;
@@ -15,6 +14,7 @@ use crate::error::{StoreError, classify};
 use crate::items::reservation::VERSION;
 use crate::items::{payment as payment_item, reservation as reservation_item};
 use crate::lots::LotFacts;
+use crate::pricing::Pricing;
 use crate::transact::{self, Outcome};
 use crate::{Store, calendar, keys};
 
@@ -143,18 +143,6 @@ pub(crate) enum Commit {
     Taken(ReservationId),
 }
 
-/// The lot and the pinned tariff of a reservation, held while a decision borrows them.
-pub(crate) struct Context {
-    pub(crate) facts: Arc<LotFacts>,
-    pub(crate) tariff: Arc<parkade_domain::tariff::Tariff>,
-}
-
-impl Context {
-    pub(crate) fn rules(&self) -> Rules<'_> {
-        Rules { lot: &self.facts.lot, tariff: &self.tariff }
-    }
-}
-
 impl Store {
     /// A reservation with its payments, strongly consistent.
     ///
@@ -185,18 +173,11 @@ impl Store {
         Ok(Dossier { reservation: reservation.ok_or(CommandError::NotFound)?, payments })
     }
 
-    pub(crate) async fn context(&self, dossier: &Dossier) -> Result<Context, CommandError> {
-        let r = &dossier.reservation;
-        let facts = self.lot(&r.lot).await?.ok_or(CommandError::UnknownLot)?;
-        let tariff = self.tariff(&r.lot, r.tariff).await?;
-        Ok(Context { facts, tariff })
-    }
-
     /// Carries out a command. `decide` may be called several times, each time with what was just read.
     pub(crate) async fn execute(
         &self,
         order: &Order,
-        decide: impl Fn(&Dossier, &Context) -> Result<Change, CommandError>,
+        decide: impl Fn(&Dossier, &Pricing) -> Result<Change, CommandError>,
     ) -> Result<Done, CommandError> {
         for _ in 0..PLANS_MAX {
             let before = self.dossier(order.id, &order.access).await?;
@@ -209,7 +190,7 @@ impl Store {
             if order.expected_version.is_some_and(|expected| expected != current) {
                 return Err(CommandError::VersionMismatch { current });
             }
-            let context = self.context(&before).await?;
+            let context = self.pricing_of(&before.reservation).await?;
             let change = decide(&before, &context)?;
             match self.commit(&context.facts, &[(&before, &change)], order.now_s).await? {
                 Commit::Written => return Ok(Done { dossier: merged(before, change), replayed: false }),

@@ -1,7 +1,7 @@
 //! Keys of every item, in one place.
 
 use parkade_domain::calendar::TileKey;
-use parkade_domain::ids::{LotId, PaymentId, ReservationId, TariffVersion, UserId};
+use parkade_domain::ids::{CalendarVersion, LotId, PaymentId, ReservationId, TariffVersion, UserId};
 use parkade_domain::reservation::DueKind;
 use parkade_domain::time::Minute;
 
@@ -16,6 +16,8 @@ pub(crate) const TTL: &str = "x";
 pub(crate) const BY_OWNER: &str = "by-owner";
 /// Index of reservations by lot and plate.
 pub(crate) const BY_PLATE: &str = "by-plate";
+/// Index of the stays of a lot that ended, by when.
+pub(crate) const BY_EXIT: &str = "by-exit";
 /// Index of what a sweep has to do.
 pub(crate) const DUE: &str = "due";
 
@@ -39,6 +41,10 @@ pub(crate) const LOT_DIRECTORY: &str = "DIR";
 
 pub(crate) fn tariff_sort(version: TariffVersion) -> String {
     format!("TARIFF#{:08}", version.0)
+}
+
+pub(crate) fn lot_calendar_sort(version: CalendarVersion) -> String {
+    format!("CALENDAR#{:08}", version.0)
 }
 
 pub(crate) fn reservation_partition(id: ReservationId) -> String {
@@ -71,6 +77,21 @@ pub(crate) fn plate_partition(lot: &LotId, index: &[u8; 16]) -> String {
 
 pub(crate) fn plate_sort(start: Minute) -> String {
     format!("{:010}", start.0)
+}
+
+/// Days of stays in one partition of [`BY_EXIT`]: a lot of 2,000 spots ends some ten thousand stays in it, far below any limit.
+pub(crate) const EXIT_PERIOD_DAYS: i64 = 7;
+
+pub(crate) fn exit_period(left_at: Minute) -> i64 {
+    left_at.0.div_euclid(EXIT_PERIOD_DAYS * parkade_domain::time::DAY_MINUTES)
+}
+
+pub(crate) fn exit_partition(lot: &LotId, period: i64) -> String {
+    format!("E#{lot}#{period}")
+}
+
+pub(crate) fn exit_sort(left_at: Minute, id: ReservationId) -> String {
+    format!("{:010}#{}", left_at.0, id.code())
 }
 
 /// One partition per kind, hour and shard: a sweep of one kind never reads another's items.

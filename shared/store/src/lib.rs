@@ -14,10 +14,12 @@ mod keys;
 mod lots;
 mod occupancy;
 mod payments;
+mod pricing;
 mod reserve;
 mod search;
 mod service;
 mod sweeps;
+mod tariffs;
 mod transact;
 
 use std::sync::Arc;
@@ -29,13 +31,15 @@ pub use error::StoreError;
 pub use execute::{Access, Cause, CommandError, Done, Order};
 pub use images::{Block, Image, image};
 pub use keys::CELL_MICRODEGREES;
-pub use lots::{LOT_CACHE_S, LotError, LotFacts, LotPosition};
+pub use lots::{LOT_CACHE_S, LotDocuments, LotError, LotFacts, LotPosition};
 pub use occupancy::{LotDay, LotPage, lot_page};
 pub use payments::ChargeOutcome;
+pub use pricing::{Pricing, Promise};
 pub use reserve::Reserve;
 pub use search::{Availability, Listing, SpotNow, SpotState};
 pub use service::{Displaced, OutOfService, Relocated};
 pub use sweeps::Sweep;
+pub use tariffs::TariffSummary;
 
 /// The names of the three tables.
 #[derive(Debug, Clone)]

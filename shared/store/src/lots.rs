@@ -1,4 +1,4 @@
-//! Lots, their spots and tariffs. They are read through a small memory cache and are never part of a reservation's transaction:
+//! Lots and their spots. They are read through a small memory cache and are never part of a reservation's transaction:
 //! a shared item there would make every client of a lot wait for the others.
 
 use std::collections::HashMap;
@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
-use parkade_domain::ids::{LotId, TariffVersion};
-use parkade_domain::lot::{Directory, DirectoryError, Lot, NewSpot};
-use parkade_domain::tariff::Tariff;
+use parkade_domain::ids::{CalendarVersion, LotId, TariffVersion};
+use parkade_domain::lot::{Directory, DirectoryError, Lot, NewSpot, UPCOMING_MAX};
+use parkade_domain::tariff::{LotCalendar, Tariff};
+use parkade_domain::time::Minute;
 use thiserror::Error;
 
 use crate::attributes::{Item, keyed, number, text};
@@ -49,6 +50,18 @@ pub enum LotError {
         /// The field of the request.
         field: &'static str,
     },
+    /// A new lot needs a tariff.
+    #[error("a new lot needs a tariff")]
+    TariffRequired,
+    /// The lot has no tariff of this version.
+    #[error("the lot has no tariff of this version")]
+    UnknownTariff,
+    /// More publications wait than a lot can have.
+    #[error("at most {UPCOMING_MAX} tariffs can wait to come into force")]
+    TooManyUpcoming,
+    /// A tariff that is in force cannot be withdrawn; another one can be published.
+    #[error("the tariff is in force")]
+    InForce,
     /// The spots are refused.
     #[error("the spots are refused")]
     Directory(#[source] DirectoryError),
@@ -57,11 +70,23 @@ pub enum LotError {
     Store(#[source] StoreError),
 }
 
+/// The documents of a lot that are kept in versions; `None` leaves the one in force as it is.
+#[derive(Debug, Clone, Default)]
+pub struct LotDocuments {
+    /// What a stay costs.
+    pub tariff: Option<Tariff>,
+    /// Holidays and events.
+    pub calendar: Option<LotCalendar>,
+}
+
 /// What one instance remembers of lots.
 #[derive(Debug, Default)]
 pub(crate) struct LotCache {
     facts: Mutex<HashMap<LotId, (Instant, Arc<LotFacts>)>>,
-    tariffs: Mutex<HashMap<(LotId, TariffVersion), Arc<Tariff>>>,
+    pub(crate) tariffs: Mutex<HashMap<(LotId, TariffVersion), Arc<Tariff>>>,
+    pub(crate) calendars: Mutex<HashMap<(LotId, CalendarVersion), Arc<LotCalendar>>>,
+    /// The calendar of lots that have none.
+    pub(crate) ordinary: Arc<LotCalendar>,
 }
 
 impl Store {
@@ -86,7 +111,7 @@ impl Store {
         Ok(Some(facts))
     }
 
-    async fn read_lot(&self, id: &LotId) -> Result<Option<LotFacts>, StoreError> {
+    pub(crate) async fn read_lot(&self, id: &LotId) -> Result<Option<LotFacts>, StoreError> {
         let key = |sort| keyed(keys::lot_partition(id), sort);
         let wanted = vec![key(keys::LOT_META), key(keys::LOT_DIRECTORY)];
         let found = calendar::batch_get(&self.client, &self.tables.records, wanted, true).await?;
@@ -96,56 +121,38 @@ impl Store {
         Ok(Some(LotFacts { lot: items::read_meta(meta)?, directory }))
     }
 
-    /// One version of a lot's tariff, remembered for good: versions never change (P7).
+    /// Creates or replaces a lot. A document that differs from the one in force becomes its next version, in force at once; every
+    /// version number is set here. `expected` is the version the client has seen, if it says so.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if the version a reservation names is not there.
-    pub async fn tariff(&self, lot: &LotId, version: TariffVersion) -> Result<Arc<Tariff>, StoreError> {
-        let key = (lot.clone(), version);
-        let known = self.lots.tariffs.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(known) = known {
-            return Ok(known);
-        }
-        let wanted = vec![keyed(keys::lot_partition(lot), keys::tariff_sort(version))];
-        let found = calendar::batch_get(&self.client, &self.tables.records, wanted, true).await?;
-        let Some(item) = found.first() else {
-            let key = format!("{} {}", keys::lot_partition(lot), keys::tariff_sort(version));
-            return Err(StoreError::Corrupt { key, why: "the tariff version is missing".to_owned() });
-        };
-        let tariff = Arc::new(items::read_tariff(item)?);
-        self.lots.tariffs.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&tariff));
-        Ok(tariff)
-    }
-
-    /// Creates or replaces a lot. A tariff that differs from the current one becomes its next version; `lot.version`, `lot.tariff`
-    /// and the tariff's own version are set here. `expected` is the version the client has seen, if it says so.
-    ///
-    /// # Errors
-    /// [`LotError`].
-    pub async fn put_lot(&self, lot: Lot, tariff: Tariff, expected: Option<u32>) -> Result<Lot, LotError> {
+    /// [`LotError`]; [`LotError::TariffRequired`] for a new lot without one.
+    pub async fn put_lot(
+        &self,
+        lot: Lot,
+        documents: LotDocuments,
+        expected: Option<u32>,
+        now_s: i64,
+    ) -> Result<Lot, LotError> {
         let stored = self.read_lot(&lot.id).await.map_err(LotError::Store)?;
         let current = stored.as_ref().map_or(0, |facts| facts.lot.version);
         if expected.is_some_and(|expected| expected != current) {
             return Err(LotError::VersionMismatch { current });
         }
-        let mut next = Lot { version: current + 1, tariff: TariffVersion(1), ..lot };
+        if stored.is_none() && documents.tariff.is_none() {
+            return Err(LotError::TariffRequired);
+        }
+        let mut next = Lot { version: current + 1, ..lot };
         let mut writes = Vec::new();
         if let Some(facts) = &stored {
-            immutable(&facts.lot, &next)?;
-            next.geometry = facts.lot.geometry;
-            next.tariff = facts.lot.tariff;
-            let before = self.tariff(&next.id, facts.lot.tariff).await.map_err(LotError::Store)?;
-            if *before != tariff.clone().at_version(facts.lot.tariff) {
-                next.tariff = TariffVersion(facts.lot.tariff.0 + 1);
+            let before = facts.lot.clone().settled_at(Minute(now_s.div_euclid(60)));
+            immutable(&before, &next)?;
+            if geo_key(&before) != geo_key(&next) {
+                writes.push(self.forget_position(&before)?);
             }
-            if geo_key(&facts.lot) != geo_key(&next) {
-                writes.push(self.forget_position(&facts.lot)?);
-            }
+            (next.geometry, next.tariff, next.upcoming) = (before.geometry, before.tariff, before.upcoming);
+            (next.newest_tariff, next.calendar) = (before.newest_tariff, before.calendar);
         }
-        if stored.as_ref().is_none_or(|facts| facts.lot.tariff != next.tariff) {
-            let item = items::write_tariff(&next.id, &tariff.at_version(next.tariff)).map_err(LotError::Store)?;
-            writes.push(self.put(item, None).map_err(LotError::Store)?);
-        }
+        writes.extend(self.write_documents(&mut next, documents, now_s).await?);
         writes.push(
             self.put(items::write_meta(&next).map_err(LotError::Store)?, version(current)).map_err(LotError::Store)?,
         );
@@ -157,6 +164,38 @@ impl Store {
             }
             Outcome::Cancelled(_) => self.lot_moved(&next).await,
         }
+    }
+
+    /// The versions that new documents become, and the lot that refers to them.
+    async fn write_documents(
+        &self,
+        next: &mut Lot,
+        documents: LotDocuments,
+        now_s: i64,
+    ) -> Result<Vec<TransactWriteItem>, LotError> {
+        let mut writes = Vec::new();
+        if let Some(tariff) = documents.tariff {
+            let known = match next.tariff {
+                TariffVersion(0) => None,
+                current => Some(self.tariff(&next.id, current).await.map_err(LotError::Store)?),
+            };
+            if known.is_none_or(|known| *known != tariff.clone().at_version(next.tariff)) {
+                next.newest_tariff = TariffVersion(next.newest_tariff.0 + 1);
+                next.tariff = next.newest_tariff;
+                let from = Some(Minute(now_s.div_euclid(60)));
+                let item = items::write_tariff(&next.id, &tariff.at_version(next.tariff), now_s, from);
+                writes.push(self.put(item.map_err(LotError::Store)?, None).map_err(LotError::Store)?);
+            }
+        }
+        if let Some(calendar) = documents.calendar {
+            let known = self.lot_calendar(&next.id, next.calendar).await.map_err(LotError::Store)?;
+            if *known != calendar {
+                next.calendar = CalendarVersion(next.calendar.0 + 1);
+                let item = items::write_calendar(&next.id, next.calendar, &calendar);
+                writes.push(self.put(item.map_err(LotError::Store)?, None).map_err(LotError::Store)?);
+            }
+        }
+        Ok(writes)
     }
 
     /// The lot changed between our read and our write; our own lost first try counts as success.
@@ -279,7 +318,7 @@ fn version(current: u32) -> Option<u32> {
     (current > 0).then_some(current)
 }
 
-fn refused(error: &impl std::fmt::Display) -> LotError {
+pub(crate) fn refused(error: &impl std::fmt::Display) -> LotError {
     LotError::Store(StoreError::Refused { operation: "build", cause: error.to_string() })
 }
 

@@ -51,9 +51,19 @@ impl LotDay {
     /// Spots free for every hour that `[from, until)` touches, counting larger spots for a smaller class (I2).
     #[must_use]
     pub fn free_for(&self, class: VehicleClass, from: Minute, until: Minute) -> u16 {
+        self.least(usize::from(class.rank()), from, until)
+    }
+
+    /// Spots of any size free for every hour that `[from, until)` touches.
+    #[must_use]
+    pub fn free_on(&self, from: Minute, until: Minute) -> u16 {
+        self.least(0, from, until)
+    }
+
+    fn least(&self, smallest: usize, from: Minute, until: Minute) -> u16 {
         let hour = |minute: Minute| (minute.0 - self.starts.0).clamp(0, DAY_MINUTES - 1) / 60;
         let (first, last) = (hour(from), hour(until.plus(-1)));
-        let fitting = |hour: &[u16; 4]| -> u16 { hour.iter().skip(usize::from(class.rank())).sum() };
+        let fitting = |hour: &[u16; 4]| -> u16 { hour.iter().skip(smallest).sum() };
         let skip = usize::try_from(first).unwrap_or(0);
         let take = usize::try_from(last - first + 1).unwrap_or(0);
         self.free.iter().skip(skip).take(take).map(fitting).min().unwrap_or(0)

@@ -103,7 +103,7 @@ impl Store {
     }
 
     async fn settle_charge(&self, before: &Dossier, paid: &Payment, now_s: i64) -> Result<Option<Done>, CommandError> {
-        let context = self.context(before).await?;
+        let context = self.pricing_of(&before.reservation).await?;
         let r = &before.reservation;
         let mark = Order::system(r.id, Cause::Charged, i64::from(paid.id.number), now_s).mark;
         let done = |change| Some(Done { dossier: merged(before.clone(), change), replayed: false });

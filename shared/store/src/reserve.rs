@@ -1,18 +1,20 @@
 //! Holds a spot: read the lot's calendar once, choose, and claim it together with the record in one transaction.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use parkade_domain::calendar::{Allocation, CalendarView, ClaimEdit, PlanError, TileEdit, choose};
-use parkade_domain::decide::{self, Dossier, NewReservation, Refusal, Rules};
+use parkade_domain::decide::{self, Dossier, NewReservation, Refusal};
 use parkade_domain::ids::SpotIndex;
 use parkade_domain::lot::LotKind;
 use parkade_domain::reservation::Reservation;
 use parkade_domain::time::{Minute, Window};
-use parkade_domain::vehicle::fits;
+use parkade_domain::vehicle::{Features, fits};
 
 use crate::execute::{Access, CommandError, Done, contended};
 use crate::items::reservation as reservation_item;
 use crate::lots::LotFacts;
+use crate::pricing::{Pricing, Promise};
 use crate::transact::{self, Outcome};
 use crate::{Store, StoreError, calendar};
 
@@ -35,6 +37,8 @@ pub struct Reserve {
     pub new: NewReservation,
     /// The number of the spot, if the driver names one; otherwise the best.
     pub spot: Option<String>,
+    /// The price that the driver was promised, if the driver comes with a quote.
+    pub promise: Option<Promise>,
     /// The present, epoch seconds.
     pub now_s: i64,
 }
@@ -72,9 +76,15 @@ impl Store {
     /// [`CommandError`]; `NoSpot` only after a strongly consistent look.
     pub async fn reserve(&self, request: &Reserve) -> Result<Done, CommandError> {
         let facts = self.lot(&request.new.lot).await?.ok_or(CommandError::UnknownLot)?;
-        let tariff = self.tariff(&facts.lot.id, facts.lot.tariff).await?;
-        let rules = Rules { lot: &facts.lot, tariff: &tariff };
-        let held = |spot| decide::hold(rules, &request.new, spot, request.now_s);
+        let pricing = self.pricing_for(&facts, request).await?;
+        let held = |spot| {
+            let expired = request.promise.is_some_and(|promise| promise.expires_at_s <= request.now_s);
+            if expired {
+                Err(Refusal::QuoteExpired)
+            } else {
+                decide::hold(pricing.rules(), &request.new, spot, request.now_s)
+            }
+        };
         match Box::pin(self.place(&facts, request, held)).await {
             // A retry that comes when its window has begun must still get its first answer.
             Err(error @ (CommandError::Refused(_) | CommandError::NoSpot | CommandError::SpotTaken)) => {
@@ -82,6 +92,20 @@ impl Store {
             }
             other => other,
         }
+    }
+
+    async fn pricing_for(&self, facts: &Arc<LotFacts>, request: &Reserve) -> Result<Pricing, StoreError> {
+        if let Some(promise) = &request.promise {
+            return self.pricing_promised(facts, promise).await;
+        }
+        let named = request.spot.as_ref().and_then(|number| facts.directory.by_number(number));
+        let features = named.map_or_else(Features::default, |spot| spot.features);
+        let first = request.new.windows.first().copied();
+        let now = Minute(request.now_s.div_euclid(60));
+        let first = first
+            .or_else(|| Window::new(now, now.plus(1)).ok())
+            .ok_or_else(|| StoreError::Refused { operation: "reserve", cause: "there is no window".to_owned() })?;
+        self.pricing_now(facts, first, features, request.now_s).await
     }
 
     /// Finds a spot and claims it with the record that `make` builds for it.

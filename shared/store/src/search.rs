@@ -215,6 +215,74 @@ impl Store {
         Ok(Listing { items, next })
     }
 
+    /// Stays of a lot that ended in `[from, until)`, earliest first. `after` is a [`Listing::next`] of an earlier page.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ended_stays(
+        &self,
+        lot: &LotId,
+        [from, until]: [Minute; 2],
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Listing<Reservation>, StoreError> {
+        // A minute without a code sorts before every stay that ended in it; a stay's own sort key before the stay with "~" behind it.
+        let mut first = format!("{:010}", from.0);
+        if let Some(after) = after {
+            first = first.max(format!("{after}~"));
+        }
+        let begins = first.get(..10).and_then(|minute| minute.parse().ok()).map_or(from, Minute);
+        let (mut found, mut more) = (Vec::new(), false);
+        for period in keys::exit_period(begins)..=keys::exit_period(until.plus(-1)) {
+            let wanted = (limit + 1).saturating_sub(found.len());
+            if wanted == 0 {
+                break;
+            }
+            found.extend(self.ended_in(keys::exit_partition(lot, period), &first, until, wanted).await?);
+        }
+        if found.len() > limit {
+            found.truncate(limit);
+            more = true;
+        }
+        let next = found.last().filter(|_| more).map(|(sort, _)| sort.clone());
+        let ids: Vec<ReservationId> = found.iter().map(|(_, id)| *id).collect();
+        let mut items = self.reservations(&ids, false).await?;
+        items.sort_by_key(|r| ids.iter().position(|id| *id == r.id));
+        Ok(Listing { items, next })
+    }
+
+    /// The first sort keys and ids of one partition of ended stays.
+    async fn ended_in(
+        &self,
+        partition: String,
+        first: &str,
+        until: Minute,
+        wanted: usize,
+    ) -> Result<Vec<(String, ReservationId)>, StoreError> {
+        let pages = self
+            .client
+            .query()
+            .table_name(&self.tables.records)
+            .index_name(keys::BY_EXIT)
+            .key_condition_expression("e = :e AND es BETWEEN :first AND :until")
+            .expression_attribute_values(":e", text(partition))
+            .expression_attribute_values(":first", text(first))
+            .expression_attribute_values(":until", text(format!("{:010}", until.0)))
+            .limit(i32::try_from(wanted).unwrap_or(i32::MAX));
+        let (mut found, mut start) = (Vec::new(), None);
+        while found.len() < wanted {
+            let answer = pages.clone().set_exclusive_start_key(start).send().await;
+            let answer = answer.map_err(|error| classify("Query", &error))?;
+            let sort = |item: &Item| item.get("es").and_then(|sort| sort.as_s().ok()).cloned();
+            found.extend(answer.items().iter().filter_map(|item| Some((sort(item)?, id_of(item)?))));
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// The latest stays of a plate in a lot that begin before `until`, latest start first, ended ones too: a retry finds what its
     /// first try ended. `index` is the plate's blind index.
     ///

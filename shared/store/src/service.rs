@@ -128,7 +128,7 @@ impl Store {
                 Status::CheckedIn | Status::Completed => return Ok(Some(Relocated::Inside)),
                 Status::Cancelled | Status::Expired | Status::NoShow => return Ok(None),
             }
-            let context = self.context(&before).await?;
+            let context = self.pricing_of(&before.reservation).await?;
             let Some(to) = self.other_spot(&before, &context, request.now_s).await? else {
                 self.cancel(&order, Reason::SpotOutOfService).await?;
                 return Ok(Some(Relocated::Refunded));

@@ -40,6 +40,7 @@ pub const RECORDS: TableSpec = TableSpec {
     indexes: &[
         IndexSpec { name: "by-owner", hash: ("u", "S"), range: ("us", "S") },
         IndexSpec { name: "by-plate", hash: ("p", "S"), range: ("ps", "S") },
+        IndexSpec { name: "by-exit", hash: ("e", "S"), range: ("es", "S") },
         IndexSpec { name: "due", hash: ("du", "S"), range: ("ds", "N") },
     ],
     ttl: Some("x"),

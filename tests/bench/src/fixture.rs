@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use parkade_domain::decide::NewReservation;
 use parkade_domain::geometry::{Geometry, Shape};
-use parkade_domain::ids::{Claimant, LotId, ReservationId, TariffVersion, UserId};
+use parkade_domain::ids::{CalendarVersion, Claimant, LotId, ReservationId, TariffVersion, UserId};
 use parkade_domain::lot::{Lot, LotKind, NewSpot};
 use parkade_domain::money::Currency;
 use parkade_domain::policy::LotPolicy;
@@ -13,7 +13,7 @@ use parkade_domain::tariff::Tariff;
 use parkade_domain::time::{DAY_MINUTES, Minute, Window};
 use parkade_domain::vehicle::{Features, SpotSize, Vehicle, VehicleClass};
 use parkade_domain::zone::LotZone;
-use parkade_store::{Access, Order, Reserve, Store, TableNames};
+use parkade_store::{Access, LotDocuments, Order, Reserve, Store, TableNames};
 use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, Meter, RECORDS};
 
 use crate::Failure;
@@ -64,7 +64,8 @@ impl Fixture {
         let zone = LotZone::parse("Europe/Amsterdam")?;
         let geometry = Geometry { shape, offset_minutes: zone.quiet_hours_offset_minutes() };
         let lot = LotId::new(format!("lot-{spots}"))?;
-        store.put_lot(described(lot.clone(), zone, geometry)?, tariff()?, None).await?;
+        let documents = LotDocuments { tariff: Some(tariff()?), calendar: None };
+        store.put_lot(described(lot.clone(), zone, geometry)?, documents, None, NOW_S).await?;
         let spot = |n: u16| NewSpot {
             number: format!("{:04}", n + 1),
             zone: "P".to_owned(),
@@ -111,7 +112,7 @@ impl Fixture {
             windows,
             fingerprint,
         };
-        Ok(Reserve { new, spot: None, now_s: NOW_S })
+        Ok(Reserve { new, spot: None, promise: None, now_s: NOW_S })
     }
 
     /// Books windows on every spot of one day, the same for each run: what `windows_of` gives for the spot.
@@ -183,7 +184,10 @@ fn described(id: LotId, zone: LotZone, geometry: Geometry) -> Result<Lot, Failur
         kind: LotKind::Assigned,
         geometry,
         policy: LotPolicy { hold_ttl_s: 3_600, ..LotPolicy::default() },
-        tariff: TariffVersion(1),
+        tariff: TariffVersion(0),
+        upcoming: Vec::new(),
+        newest_tariff: TariffVersion(0),
+        calendar: CalendarVersion::default(),
         version: 0,
     })
 }

@@ -1,16 +1,17 @@
 //! Lots.
 
 use parkade_domain::geometry::Shape;
-use parkade_domain::lot::{Lot, LotKind};
+use parkade_domain::lot::{Lot, LotKind, Publication};
 use parkade_domain::money::Currency;
 use parkade_domain::policy::LotPolicy;
-use parkade_domain::tariff::Tariff;
+use parkade_domain::tariff::{LotCalendar, Tariff};
 use parkade_domain::zone::{LotZone, ZoneError};
 use serde::{Deserialize, Serialize};
 
 use crate::fields::FieldErrors;
 use crate::problem::Problem;
 use crate::registry::FieldCode;
+use crate::wire::minute_text;
 
 /// Longest name of a lot.
 const NAME_CHARS_MAX: usize = 120;
@@ -44,8 +45,10 @@ pub struct PutLotRequest {
     /// The lot's rules; what is left out has a default.
     #[serde(default)]
     pub policy: LotPolicy,
-    /// What a stay costs.
-    pub tariff: Tariff,
+    /// What a stay costs; a lot that exists keeps the tariff in force if it is left out.
+    pub tariff: Option<Tariff>,
+    /// Holidays and events; left out, they stay as they are.
+    pub calendar: Option<LotCalendar>,
 }
 
 /// A position. Integers, because a position that is compared must not depend on rounding.
@@ -100,7 +103,9 @@ pub struct PutLotInput {
     /// A valid policy.
     pub policy: LotPolicy,
     /// A valid tariff, without a version.
-    pub tariff: Tariff,
+    pub tariff: Option<Tariff>,
+    /// A valid calendar.
+    pub calendar: Option<LotCalendar>,
 }
 
 impl PutLotRequest {
@@ -116,11 +121,16 @@ impl PutLotRequest {
         let zone = zone("/time_zone", &self.time_zone, &mut errors);
         let currency = errors.take("/currency", Currency::from_code(&self.currency));
         errors.document("/policy", self.policy.validate());
-        errors.document("/tariff", self.tariff.validate());
-        if currency.is_some_and(|currency| currency != self.tariff.currency) {
-            errors.push("/tariff/currency", FieldCode::NotAllowed, "the lot has another currency");
+        if let Some(tariff) = &self.tariff {
+            errors.document("/tariff", tariff.validate());
+            if currency.is_some_and(|currency| currency != tariff.currency) {
+                errors.push("/tariff/currency", FieldCode::NotAllowed, "the lot has another currency");
+            }
         }
-        let (position, policy, tariff) = (self.position, self.policy, self.tariff);
+        if let Some(calendar) = &self.calendar {
+            errors.document("/calendar", calendar.validate());
+        }
+        let Self { position, policy, tariff, calendar, .. } = self;
         let (kind, shape) = (self.kind.into(), Shape::from(self.geometry));
         if policy.max_length_minutes.max(policy.max_session_minutes) > shape.stay_minutes_max() {
             let longest = format!("with this geometry a stay has at most {} minutes", shape.stay_minutes_max());
@@ -128,7 +138,7 @@ impl PutLotRequest {
         }
         let input = match (name, address, zone, currency) {
             (Some(name), Some(address), Some(zone), Some(currency)) => {
-                Some(PutLotInput { name, address, position, zone, currency, kind, shape, policy, tariff })
+                Some(PutLotInput { name, address, position, zone, currency, kind, shape, policy, tariff, calendar })
             }
             _ => None,
         };
@@ -200,6 +210,23 @@ impl From<Shape> for GeometryField {
     }
 }
 
+/// A tariff version and from when new bookings get it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicationView {
+    /// The version.
+    pub tariff_version: u32,
+    /// The instant.
+    pub from: String,
+}
+
+impl PublicationView {
+    /// The view of a publication.
+    #[must_use]
+    pub fn from_domain(publication: &Publication) -> Self {
+        Self { tariff_version: publication.version.0, from: minute_text(publication.from) }
+    }
+}
+
 /// A lot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LotView {
@@ -223,6 +250,11 @@ pub struct LotView {
     pub policy: LotPolicy,
     /// The tariff that new bookings get.
     pub tariff_version: u32,
+    /// The holidays and events that new bookings get; 0 if there are none.
+    pub calendar_version: u32,
+    /// Tariffs that come into force later.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upcoming_tariffs: Vec<PublicationView>,
     /// Version, also the entity tag.
     pub version: u32,
 }
@@ -245,6 +277,8 @@ impl LotView {
             geometry: lot.geometry.shape.into(),
             policy: lot.policy.clone(),
             tariff_version: lot.tariff.0,
+            calendar_version: lot.calendar.0,
+            upcoming_tariffs: lot.upcoming.iter().map(PublicationView::from_domain).collect(),
             version: lot.version,
         }
     }

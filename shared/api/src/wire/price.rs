@@ -1,7 +1,7 @@
 //! Explained prices (P18).
 
 use parkade_domain::settlement::{Settlement, SettlementReason};
-use parkade_domain::tariff::{Line, Price};
+use parkade_domain::tariff::{Line, Price, Tax};
 use serde::{Deserialize, Serialize};
 
 use crate::wire::{AmountView, minute_text};
@@ -11,10 +11,15 @@ use crate::wire::{AmountView, minute_text};
 pub struct PriceView {
     /// The sum.
     pub total: AmountView,
+    /// The sum without the taxes that were added.
+    pub subtotal: AmountView,
     /// The tariff it was computed with (P7).
     pub tariff_version: u32,
     /// What makes it up.
     pub lines: Vec<LineView>,
+    /// The taxes, within the lines or added as lines of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taxes: Vec<Tax>,
 }
 
 /// One line of a price.
@@ -22,6 +27,9 @@ pub struct PriceView {
 pub struct LineView {
     /// The rule that made it.
     pub rule: String,
+    /// The name of the tariff's rule, where rules have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// Key of its text in the client's language.
     pub label_key: String,
     /// Start of the time it is for.
@@ -50,8 +58,10 @@ impl PriceView {
     pub fn from_domain(price: &Price) -> Self {
         Self {
             total: AmountView::new(price.total_minor(), price.currency()),
+            subtotal: AmountView::new(price.subtotal_minor(), price.currency()),
             tariff_version: price.tariff_version().0,
             lines: price.lines().iter().map(LineView::from_domain).collect(),
+            taxes: price.taxes().to_vec(),
         }
     }
 }
@@ -60,6 +70,7 @@ impl LineView {
     fn from_domain(line: &Line) -> Self {
         Self {
             rule: line.rule().as_str().to_owned(),
+            id: line.id().map(|id| id.as_str().to_owned()),
             label_key: line.rule().label_key().to_owned(),
             start_time: minute_text(line.interval().start()),
             end_time: minute_text(line.interval().end()),

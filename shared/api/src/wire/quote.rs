@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use crate::fields::FieldErrors;
 use crate::problem::Problem;
 use crate::registry::FieldCode;
+use crate::wire::AmountView;
 use crate::wire::price::{PriceView, SettlementView};
 use crate::wire::reserve::{ModifyInput, ModifyRequest};
+use crate::wire::spot::NUMBER_CHARS_MAX;
 use crate::wire::vehicle::vehicle_class;
 
-/// Body of `POST /v1/quotes`: either `lot_id`, `vehicle_class`, `start_time` and `end_time` for a stay, or `reservation_id` and
-/// `action` for what a change of plans would cost or return.
+/// Body of `POST /v1/quotes`: `lot_id`, `vehicle_class`, `start_time` and `end_time` for a stay; without the times what driving in now
+/// costs by when one leaves; or `reservation_id` and `action` for what a change of plans would cost or return.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuoteRequest {
@@ -20,6 +22,8 @@ pub struct QuoteRequest {
     pub lot_id: Option<String>,
     /// The vehicle's class.
     pub vehicle_class: Option<String>,
+    /// The number of a spot, whose features the price then includes.
+    pub spot_id: Option<String>,
     /// Start of the stay; with `action` `modify`: the new start.
     pub start_time: Option<String>,
     /// End of the stay; with `action` `modify`: the new end.
@@ -51,10 +55,10 @@ pub enum QuoteInput {
         lot: LotId,
         /// The vehicle's class.
         class: VehicleClass,
-        /// `start_time` as sent; read it with [`crate::wire::window_at`].
-        start: String,
-        /// `end_time` as sent.
-        end: String,
+        /// The number of the spot that is asked for.
+        spot: Option<String>,
+        /// `start_time` and `end_time` as sent; read them with [`crate::wire::window_at`]. `None`: from now on, without an end.
+        times: Option<[String; 2]>,
     },
     /// What cancelling now leaves owed.
     Cancel(ReservationId),
@@ -78,10 +82,16 @@ impl QuoteRequest {
         let lot = errors.required("/lot_id", self.lot_id).and_then(|lot| errors.parse::<LotId>("/lot_id", &lot));
         let class = errors.required("/vehicle_class", self.vehicle_class);
         let class = class.and_then(|class| vehicle_class("/vehicle_class", &class, &mut errors));
-        let start = errors.required("/start_time", self.start_time);
-        let end = errors.required("/end_time", self.end_time);
-        let input = match (lot, class, start, end) {
-            (Some(lot), Some(class), Some(start), Some(end)) => Some(QuoteInput::Stay { lot, class, start, end }),
+        let spot = self.spot_id.and_then(|spot| errors.text("/spot_id", spot, NUMBER_CHARS_MAX));
+        let times = match (self.start_time, self.end_time) {
+            (None, None) => Some(None),
+            (start, end) => {
+                let start = errors.required("/start_time", start);
+                start.zip(errors.required("/end_time", end)).map(|(start, end)| Some([start, end]))
+            }
+        };
+        let input = match (lot, class, times) {
+            (Some(lot), Some(class), Some(times)) => Some(QuoteInput::Stay { lot, class, spot, times }),
             _ => None,
         };
         errors.finish(input)
@@ -92,7 +102,11 @@ impl QuoteRequest {
         let id = errors.required("/reservation_id", self.reservation_id);
         let id = id.and_then(|id| errors.parse::<ReservationId>("/reservation_id", &id));
         let action = errors.required("/action", self.action);
-        for (pointer, given) in [("/lot_id", self.lot_id.is_some()), ("/vehicle_class", self.vehicle_class.is_some())] {
+        for (pointer, given) in [
+            ("/lot_id", self.lot_id.is_some()),
+            ("/vehicle_class", self.vehicle_class.is_some()),
+            ("/spot_id", self.spot_id.is_some()),
+        ] {
             if given {
                 errors.push(pointer, FieldCode::NotAllowed, "the reservation says it");
             }
@@ -127,9 +141,31 @@ pub enum QuoteView {
         price: PriceView,
         /// The lot's rule for staying too long, as in its tariff.
         overstay: serde_json::Value,
+        /// The promise of this price: send it with the reservation. Opaque.
+        quote: String,
+        /// Until when the price holds.
+        expires_at: String,
+    },
+    /// What driving in now costs.
+    DriveUp {
+        /// The entry.
+        start_time: String,
+        /// The tariff it was computed with.
+        tariff_version: u32,
+        /// What leaving at some instants costs, of the next day; between two of them the later one's price is the most.
+        steps: Vec<StepView>,
     },
     /// What the change leaves owed and returns.
     Settlement(SettlementView),
+}
+
+/// What leaving at an instant costs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepView {
+    /// The exit.
+    pub end_time: String,
+    /// The price of the stay until then.
+    pub total: AmountView,
 }
 
 #[cfg(test)]
@@ -166,8 +202,12 @@ mod tests {
             [("/reservation_id", "required"), ("/lot_id", "not_allowed"), ("/end_time", "not_allowed")]
                 .map(|(pointer, code)| (pointer.to_owned(), code))
         );
-        let missing = ["/lot_id", "/vehicle_class", "/start_time", "/end_time"];
+        let missing = ["/lot_id", "/vehicle_class"];
         assert_eq!(check(json!({})).unwrap_err(), missing.map(|pointer| (pointer.to_owned(), "required")));
+        let half = json!({"lot_id": "l", "vehicle_class": "suv", "start_time": "a"});
+        assert_eq!(check(half).unwrap_err(), [("/end_time".to_owned(), "required")]);
+        let now = check(json!({"lot_id": "l", "vehicle_class": "suv"}));
+        assert!(matches!(now, Ok(QuoteInput::Stay { times: None, .. })));
         assert!(check(json!({"reservation_id": "res_0000000000001", "action": "modify"})).is_err());
     }
 }

@@ -197,7 +197,7 @@ const fn is_false(value: &bool) -> bool {
 #[cfg(test)]
 mod tests {
     use parkade_domain::ids::{LotId, ReservationId, SpotIndex, TariffVersion, UserId};
-    use parkade_domain::reservation::{Reason, SealedPlate};
+    use parkade_domain::reservation::{Circumstances, Reason, SealedPlate};
     use parkade_domain::time::{Minute, Window};
     use parkade_domain::vehicle::{Vehicle, VehicleClass};
     use serde_json::{Value, json};
@@ -219,7 +219,9 @@ mod tests {
             plate: Some(SealedPlate { sealed: vec![1, 2, 3], index: [9; 16] }),
             hold_expires_at_s: Some(1_794_000_600),
             tariff: TariffVersion(2),
+            circumstances: Circumstances::default(),
             currency: Currency::from_code("EUR").unwrap(),
+            fees_minor: 0,
             price_minor: 400,
             kept_minor: 0,
             paid_minor: 0,

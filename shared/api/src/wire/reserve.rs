@@ -30,6 +30,8 @@ pub struct ReserveRequest {
     pub end_time: Option<String>,
     /// Instead of a window: the same local times on several days.
     pub recurrence: Option<RecurrenceFields>,
+    /// The `quote` of a quote for exactly this stay: its price holds until it expires.
+    pub quote: Option<String>,
 }
 
 /// The same local times on some weekdays (I11).
@@ -75,6 +77,8 @@ pub struct ReserveInput {
     pub plate: Option<PlateInput>,
     /// When. Times are still text: they are read in the lot's zone.
     pub when: When,
+    /// The quote as sent.
+    pub quote: Option<String>,
 }
 
 /// One window or several.
@@ -107,6 +111,10 @@ impl ReserveRequest {
         let spot = self.spot_id.and_then(|spot| errors.text("/spot_id", spot, NUMBER_CHARS_MAX));
         let vehicle = self.vehicle.check("/vehicle", &mut errors);
         let plate = self.plate.and_then(|plate| plate.check("/plate", &mut errors));
+        if self.quote.is_some() && self.recurrence.is_some() {
+            errors.push("/quote", FieldCode::NotAllowed, "a quote is for one window");
+        }
+        let quote = self.quote;
         let when = match (self.recurrence, self.start_time, self.end_time) {
             (Some(recurrence), None, None) => recurrence.check(&mut errors),
             (None, start, end) => once(start, end, &mut errors),
@@ -117,7 +125,7 @@ impl ReserveRequest {
             }
         };
         let input = match (lot, vehicle, when) {
-            (Some(lot), Some(vehicle), Some(when)) => Some(ReserveInput { lot, spot, vehicle, plate, when }),
+            (Some(lot), Some(vehicle), Some(when)) => Some(ReserveInput { lot, spot, vehicle, plate, when, quote }),
             _ => None,
         };
         errors.finish(input)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Datelike, Days as ChronoDays, NaiveDate};
 use serde::{Deserialize, Serialize};
 
+use super::FieldError;
 use super::language::{DayWindow, LeaveBy, Period};
 use super::scalar::{Day, RuleId, TimeOfDay};
 use crate::time::{DAY_MINUTES, Minute, Window};
@@ -32,8 +33,41 @@ pub struct Occasion {
     pub end: Minute,
 }
 
-/// A calendar of ordinary days.
-pub(crate) static ORDINARY: LotCalendar = LotCalendar { holidays: BTreeSet::new(), events: BTreeMap::new() };
+static ORDINARY: LotCalendar = LotCalendar { holidays: BTreeSet::new(), events: BTreeMap::new() };
+
+/// Most holidays of a calendar: 20 a year for a whole generation.
+const HOLIDAYS_MAX: usize = 500;
+/// Most events of a calendar, of all kinds: three a week for five years, in an item of at most 100 KB.
+const OCCASIONS_MAX: usize = 800;
+
+impl LotCalendar {
+    /// A calendar of ordinary days.
+    #[must_use]
+    pub fn ordinary() -> &'static Self {
+        &ORDINARY
+    }
+
+    /// Everything wrong with it, by field; empty if it can be used.
+    #[must_use]
+    pub fn validate(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        if self.holidays.len() > HOLIDAYS_MAX {
+            errors.push(FieldError::new("/holidays", "too_many", &format!("at most {HOLIDAYS_MAX} holidays")));
+        }
+        if self.events.values().map(Vec::len).sum::<usize>() > OCCASIONS_MAX {
+            errors.push(FieldError::new("/events", "too_many", &format!("at most {OCCASIONS_MAX} events")));
+        }
+        for (kind, occasions) in &self.events {
+            for (position, occasion) in occasions.iter().enumerate() {
+                if occasion.end <= occasion.start {
+                    let pointer = format!("/events/{}/{position}/end", kind.as_str());
+                    errors.push(FieldError::new(pointer, "window_reversed", "an event ends after it begins"));
+                }
+            }
+        }
+        errors
+    }
+}
 
 /// One local day.
 #[derive(Debug, Clone, Copy)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::engine::{Rates, Walk};
 use super::language::Table;
 use super::price::sum;
-use super::{Tariff, days};
+use super::{LotCalendar, Tariff};
 use crate::money::Money;
 use crate::time::{DAY_MINUTES, Minute, Window};
 use crate::zone::LotZone;
@@ -44,7 +44,7 @@ fn drops(tariff: &Tariff, position: usize, table: &Table) -> Vec<Warning> {
     let mut before: Option<(i64, i64)> = None;
     for minutes in lengths {
         let Ok(stay) = Window::new(BEGINNING, BEGINNING.plus(minutes)) else { continue };
-        let lines = Walk::new(Rates::from(table), utc, &days::ORDINARY, stay).lines();
+        let lines = Walk::new(Rates::from(table), utc, LotCalendar::ordinary(), stay).lines();
         let Ok(total) = lines.and_then(|lines| sum(&lines)) else { continue };
         if let Some((shorter, dearer)) = before.filter(|(_, dearer)| *dearer > total) {
             let money = |minor| Money::new(minor, tariff.currency);

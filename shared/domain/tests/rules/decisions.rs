@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use parkade_domain::decide::{self, Change, Dossier, NewReservation, Refusal, Rules};
 use parkade_domain::geometry::{Geometry, Shape};
-use parkade_domain::ids::{Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
+use parkade_domain::ids::{CalendarVersion, Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
 use parkade_domain::lot::{Lot, LotKind};
 use parkade_domain::money::Currency;
 use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus};
@@ -12,7 +12,7 @@ use parkade_domain::policy::{EarlyExit, LotPolicy};
 use parkade_domain::reservation::{Mark, Reason, Status};
 use parkade_domain::tariff::{OverstayRule, Tariff};
 use parkade_domain::time::{Minute, Window};
-use parkade_domain::vehicle::{Vehicle, VehicleClass};
+use parkade_domain::vehicle::{Features, Vehicle, VehicleClass};
 use parkade_domain::zone::LotZone;
 use proptest::prelude::*;
 
@@ -58,13 +58,16 @@ impl World {
             geometry: Geometry { shape: Shape::Hourly, offset_minutes: 180 },
             policy: LotPolicy::default(),
             tariff: TariffVersion(1),
+            upcoming: Vec::new(),
+            newest_tariff: TariffVersion(1),
+            calendar: CalendarVersion::default(),
             version: 1,
         };
         Self { lot, tariff }
     }
 
     fn rules(&self) -> Rules<'_> {
-        Rules { lot: &self.lot, tariff: &self.tariff }
+        Rules::ordinary(&self.lot, &self.tariff)
     }
 
     fn hold(&self, windows: Vec<Window>, now: Minute) -> Dossier {
@@ -304,7 +307,10 @@ fn moving_a_booking_is_no_way_around_the_cancellation_ladder() {
     let d = world.confirmed();
     let at = minute(11, 30).epoch_s();
     let next_week = window(minute(7 * 24 + 12, 0), minute(7 * 24 + 13, 0));
-    let moved = apply(&d, decide::modify(&d, world.rules(), at, mark(1), next_week, SpotIndex(0)).unwrap());
+    let moved = apply(
+        &d,
+        decide::modify(&d, world.rules(), at, mark(1), next_week, (SpotIndex(0), Features::default())).unwrap(),
+    );
     assert_eq!(
         (moved.reservation.price_minor, refunds(&moved).len()),
         (800, 0),
@@ -322,7 +328,10 @@ fn shortening_a_stay_from_inside_refunds_what_leaving_then_would() {
     let inside = apply(&d, decide::check_in(&d, world.rules(), minute(12, 0).epoch_s(), mark(1)).unwrap());
     let shorter = window(minute(12, 0), minute(13, 0));
     let at = minute(12, 30).epoch_s();
-    let cut = apply(&inside, decide::modify(&inside, world.rules(), at, mark(2), shorter, SpotIndex(0)).unwrap());
+    let cut = apply(
+        &inside,
+        decide::modify(&inside, world.rules(), at, mark(2), shorter, (SpotIndex(0), Features::default())).unwrap(),
+    );
     let left = decide::check_out(&cut, world.rules(), minute(13, 0).epoch_s(), mark(3)).unwrap();
     assert!(refunds(&apply(&cut, left)).is_empty());
 }
@@ -404,7 +413,7 @@ fn play(world: &World, d: &Dossier, step: Step, now: Minute, key: u64) -> Option
         Step::NoShow => decide::no_show(d, world.rules(), now_s, mark, false),
         Step::Modify { from_hour, hours } => {
             let wish = window(minute(from_hour, 0), minute(from_hour + hours, 0));
-            decide::modify(d, world.rules(), now_s, mark, wish, d.reservation.spot)
+            decide::modify(d, world.rules(), now_s, mark, wish, (d.reservation.spot, Features::default()))
         }
         Step::CheckIn => decide::check_in(d, world.rules(), now_s, mark),
         Step::CheckOut => decide::check_out(d, world.rules(), now_s, mark),

@@ -4,7 +4,8 @@ use parkade_domain::money::Money;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::settlement::{self, Stay};
 use parkade_domain::tariff::{
-    Basis, Facts, Locale, LotCalendar, Receipt, RuleId, Tariff, TariffError, Ticket, ValidationUse, explain, reprice,
+    Basis, Facts, Locale, LotCalendar, PriceRequest, Receipt, RuleId, Tariff, TariffError, Ticket, ValidationUse,
+    explain, reprice,
 };
 use parkade_domain::time::Window;
 use parkade_domain::vehicle::VehicleClass;
@@ -133,7 +134,7 @@ fn owed(golden: &Golden, case: &Case) -> String {
     let price = &receipt.price;
     if let Some(left_at) = &case.left_at {
         let left_at = lot.parse_time(left_at).unwrap();
-        let stay = Stay { tariff, zone: &lot, class: case.class, booked, left_at, price };
+        let stay = Stay { tariff, booked: PriceRequest::booking(&lot, case.class, booked), left_at, price };
         return text(settlement::leave(&policy, &stay).unwrap().owed.total());
     }
     if let Some(no_show) = &case.no_show {

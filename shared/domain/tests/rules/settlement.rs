@@ -2,10 +2,10 @@ use parkade_domain::ids::TariffVersion;
 use parkade_domain::money::{Currency, Money};
 use parkade_domain::policy::{CancellationStep, EarlyExit, LotPolicy};
 use parkade_domain::settlement::{
-    Charge, RefundError, Settlement, SettlementReason, Stay, allocate_refund, cancellation, leave, modification,
-    modification_for_fee, no_show, top_up, withdrawal,
+    Charge, RefundError, Settlement, SettlementReason, Stay, allocate_refund, cancellation, leave, no_show, top_up,
+    with_fees, withdrawal,
 };
-use parkade_domain::tariff::{CapPeriod, OverstayRule, Price, Rule, Tariff, TariffError};
+use parkade_domain::tariff::{CapPeriod, OverstayRule, Price, PriceRequest, Rule, Tariff};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::VehicleClass;
 use proptest::prelude::*;
@@ -34,9 +34,7 @@ fn left(policy: &LotPolicy, tariff: &Tariff, hours: i64, minutes: i64) -> Settle
     let agreed = price(tariff, utc, booked(hours));
     let stay = Stay {
         tariff,
-        zone: &utc,
-        class: VehicleClass::Standard,
-        booked: booked(hours),
+        booked: PriceRequest::booking(&utc, VehicleClass::Standard, booked(hours)),
         left_at: START.plus(minutes),
         price: &agreed,
     };
@@ -89,9 +87,7 @@ fn an_agreed_price_below_the_tariff_is_never_raised_by_leaving_early() {
     let promised = agreed(500);
     let stay = Stay {
         tariff: &tariff,
-        zone: &utc,
-        class: VehicleClass::Standard,
-        booked: booked(12),
+        booked: PriceRequest::booking(&utc, VehicleClass::Standard, booked(12)),
         left_at: START.plus(300),
         price: &promised,
     };
@@ -155,14 +151,6 @@ fn a_cancellation_refunds_by_the_ladder_with_inclusive_bounds() {
     }
     let nothing = cancellation(&agreed(1_000), &[], START.plus(-10_000), booked(12)).unwrap();
     assert_eq!(nothing.difference_minor(), 0);
-}
-
-#[test]
-fn a_modification_is_the_difference_of_two_prices_of_one_currency() {
-    let settlement = modification(&agreed(1_000), agreed(1_500)).unwrap();
-    assert_eq!(settlement.difference_minor(), 500);
-    let yen = Price::agreed(Money::new(1, Currency::from_code("JPY").unwrap()), TariffVersion(7), booked(1));
-    assert_eq!(modification(&agreed(1_000), yen), Err(TariffError::CurrencyMismatch));
 }
 
 fn charge(number: u8, captured_minor: i64, refunded_minor: i64) -> Charge {
@@ -261,7 +249,7 @@ proptest! {
 }
 
 /// 12.00 of parking and 1.50 of fees, of which 0.50 is given back.
-fn with_fees(terms: &str) -> Tariff {
+fn fee_tariff(terms: &str) -> Tariff {
     let text = format!(
         r#"{{"currency": "GBP", "tables": [{{"id": "cars", "base": [{{"total": "12.00"}}]}}], "terms": {terms},
             "fees": [{{"id": "booking", "amount": "1.00"}}, {{"id": "card", "amount": "0.50", "refundable": true}}],
@@ -274,7 +262,7 @@ fn with_fees(terms: &str) -> Tariff {
 
 #[test]
 fn a_cancellation_keeps_the_fees_that_are_not_given_back() {
-    let tariff = with_fees(
+    let tariff = fee_tariff(
         r#"{"cancellation": [{"hours_before_start": 24, "refund_basis_points": 8000}], "cool_off_minutes": 60}"#,
     );
     let price = price(&tariff, zone("Europe/London"), booked(12));
@@ -294,14 +282,23 @@ fn a_cancellation_keeps_the_fees_that_are_not_given_back() {
 
 #[test]
 fn a_change_costs_its_fee_unless_it_is_early() {
-    let tariff = with_fees(r#"{"modification": {"fee_minor": 300, "free_until_hours_before": 48}}"#);
+    let tariff = fee_tariff(r#"{"modification": {"fee_minor": 300, "free_until_hours_before": 48}}"#);
     let terms = tariff.terms.as_ref().unwrap();
     let start = booked(12).start();
     assert_eq!(terms.modification_fee_minor(start.plus(-48 * 60), start), 0);
     let fee_minor = terms.modification_fee_minor(start.plus(-48 * 60 + 1), start);
     let price = price(&tariff, zone("Europe/London"), booked(12));
-    let changed = modification_for_fee(&price, &price, fee_minor, booked(12)).unwrap();
-    assert_eq!(changed.difference_minor(), 300);
+    let changed = with_fees(price.clone(), fee_minor, booked(12)).unwrap();
+    assert_eq!(changed.total_minor() - price.total_minor(), 300);
+    let late = cancellation(&changed, &[], start.plus(-60), booked(12)).unwrap();
+    assert_eq!(
+        late.owed
+            .lines()
+            .iter()
+            .find(|line| line.rule() == Rule::ModificationFee)
+            .map(|line| (line.rule(), line.amount_minor())),
+        Some((Rule::ModificationFee, 300))
+    );
 }
 
 #[test]

@@ -1,11 +1,13 @@
-//! `L#<lot>`: `META` the lot, `DIR` its spots in one packed item, `TARIFF#<version>` its immutable tariffs.
+//! `L#<lot>`: `META` the lot, `DIR` its spots in one packed item, `TARIFF#<version>` and `CALENDAR#<version>` its
+//! immutable tariffs and calendars of holidays and events.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use parkade_domain::geometry::{Geometry, Shape};
-use parkade_domain::ids::{LotId, SpotIndex, TariffVersion};
-use parkade_domain::lot::{Directory, Lot, LotKind};
+use parkade_domain::ids::{CalendarVersion, LotId, SpotIndex, TariffVersion};
+use parkade_domain::lot::{Directory, Lot, LotKind, Publication};
 use parkade_domain::money::Currency;
-use parkade_domain::tariff::Tariff;
+use parkade_domain::tariff::{LotCalendar, Tariff};
+use parkade_domain::time::Minute;
 use parkade_domain::vehicle::{Spot, SpotKind};
 use parkade_domain::zone::LotZone;
 use serde::Serialize;
@@ -15,6 +17,7 @@ use crate::attributes::{Item, Reader, SCHEMA, bytes, keyed, number, text};
 use crate::error::StoreError;
 use crate::items::reservation::VERSION;
 use crate::keys;
+use crate::tariffs::TariffSummary;
 
 const SCHEMA_VERSION: i64 = 1;
 /// Separates numbers and zones in the packed directory; neither may contain it.
@@ -45,6 +48,9 @@ pub(crate) fn write_meta(lot: &Lot) -> Result<Item, StoreError> {
         ("off".to_owned(), number(lot.geometry.offset_minutes)),
         ("pol".to_owned(), json(&lot.policy)?),
         ("tv".to_owned(), number(lot.tariff.0)),
+        ("nt".to_owned(), number(lot.newest_tariff.0)),
+        ("cv".to_owned(), number(lot.calendar.0)),
+        ("up".to_owned(), json(&lot.upcoming.iter().map(|next| (next.from.0, next.version.0)).collect::<Vec<_>>())?),
     ]);
     Ok(item)
 }
@@ -52,6 +58,7 @@ pub(crate) fn write_meta(lot: &Lot) -> Result<Item, StoreError> {
 pub(crate) fn read_meta(item: &Item) -> Result<Lot, StoreError> {
     let reader = Reader(item);
     reader.schema(SCHEMA_VERSION)?;
+    let upcoming: Vec<(i64, u32)> = from_json(&reader, "up")?;
     Ok(Lot {
         id: reader.parsed(keys::PK, |pk| LotId::new(pk.strip_prefix("L#")?).ok())?,
         name: reader.text("name")?.to_owned(),
@@ -64,15 +71,56 @@ pub(crate) fn read_meta(item: &Item) -> Result<Lot, StoreError> {
         geometry: Geometry { shape: from_json::<Shape>(&reader, "shape")?, offset_minutes: reader.number("off")? },
         policy: from_json(&reader, "pol")?,
         tariff: TariffVersion(reader.number("tv")?),
+        upcoming: upcoming
+            .into_iter()
+            .map(|(from, version)| Publication { from: Minute(from), version: TariffVersion(version) })
+            .collect(),
+        newest_tariff: TariffVersion(reader.number("nt")?),
+        calendar: CalendarVersion(reader.number("cv")?),
         version: reader.number(VERSION)?,
     })
 }
 
-pub(crate) fn write_tariff(lot: &LotId, tariff: &Tariff) -> Result<Item, StoreError> {
+pub(crate) fn write_tariff(
+    lot: &LotId,
+    tariff: &Tariff,
+    created_at_s: i64,
+    published_from: Option<Minute>,
+) -> Result<Item, StoreError> {
     let mut item = keyed(keys::lot_partition(lot), keys::tariff_sort(tariff.version));
     item.insert(SCHEMA.to_owned(), number(SCHEMA_VERSION));
     item.insert("doc".to_owned(), json(tariff)?);
+    item.insert("ca".to_owned(), number(created_at_s));
+    if let Some(from) = published_from {
+        item.insert("pf".to_owned(), number(from.0));
+    }
     Ok(item)
+}
+
+pub(crate) fn write_calendar(
+    lot: &LotId,
+    version: CalendarVersion,
+    calendar: &LotCalendar,
+) -> Result<Item, StoreError> {
+    let mut item = keyed(keys::lot_partition(lot), keys::lot_calendar_sort(version));
+    item.insert(SCHEMA.to_owned(), number(SCHEMA_VERSION));
+    item.insert("doc".to_owned(), json(calendar)?);
+    Ok(item)
+}
+
+pub(crate) fn read_calendar(item: &Item) -> Result<LotCalendar, StoreError> {
+    let reader = Reader(item);
+    reader.schema(SCHEMA_VERSION)?;
+    from_json(&reader, "doc")
+}
+
+pub(crate) fn read_summary(item: &Item) -> Result<TariffSummary, StoreError> {
+    let reader = Reader(item);
+    Ok(TariffSummary {
+        version: reader.parsed(keys::SK, |sk| sk.strip_prefix("TARIFF#")?.parse().ok().map(TariffVersion))?,
+        created_at_s: reader.number("ca")?,
+        published_from: reader.number_maybe("pf")?.map(Minute),
+    })
 }
 
 pub(crate) fn read_tariff(item: &Item) -> Result<Tariff, StoreError> {

@@ -1,11 +1,11 @@
 //! `R#<code>` / `A`: the reservation, its session and its idempotency record in one item, below 1 KB so that a write is one unit.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use parkade_domain::ids::{Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
+use parkade_domain::ids::{CalendarVersion, Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
 use parkade_domain::money::Currency;
-use parkade_domain::reservation::{Mark, Reason, Reservation, SealedPlate, Status};
+use parkade_domain::reservation::{Circumstances, Mark, Reason, Reservation, SealedPlate, Status};
 use parkade_domain::time::{Minute, Window};
-use parkade_domain::vehicle::{Vehicle, VehicleClass};
+use parkade_domain::vehicle::{SpotKind, SpotSize, Vehicle, VehicleClass};
 
 use crate::attributes::{Item, Reader, SCHEMA, bytes, keyed, number, text};
 use crate::error::StoreError;
@@ -54,6 +54,25 @@ pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64, now_s
         if let Some(at_s) = at_s {
             put(name, number(at_s));
         }
+    }
+    let circumstances = r.circumstances;
+    let numbers = [
+        ("cv", i64::from(circumstances.calendar.0)),
+        ("fe", i64::from(SpotKind { size: SpotSize::Motorcycle, features: circumstances.features }.to_byte())),
+        ("fm", r.fees_minor),
+    ];
+    for (name, value) in numbers.into_iter().filter(|(_, value)| *value != 0) {
+        put(name, number(value));
+    }
+    for (name, value) in [("oc", circumstances.occupancy_percent.map(u32::from)), ("ld", circumstances.lead_minutes)] {
+        if let Some(value) = value {
+            put(name, number(value));
+        }
+    }
+    if let (Status::Completed, Some(left_at_s)) = (r.status, r.left_at_s) {
+        let left_at = Minute(left_at_s.div_euclid(60));
+        put("e", text(keys::exit_partition(&r.lot, keys::exit_period(left_at))));
+        put("es", text(keys::exit_sort(left_at, r.id)));
     }
     if let Some(reason) = r.reason {
         put("rs", text(reason.as_str()));
@@ -111,7 +130,9 @@ pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
         plate,
         hold_expires_at_s: reader.number_maybe("hx")?,
         tariff: TariffVersion(reader.number("tv")?),
+        circumstances: circumstances(&reader)?,
         currency: reader.parsed("cu", |code| Currency::from_code(code).ok())?,
+        fees_minor: reader.number_maybe("fm")?.unwrap_or(0),
         price_minor: reader.number("pr")?,
         kept_minor: reader.number("km")?,
         paid_minor: reader.number("pd")?,
@@ -123,6 +144,17 @@ pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
         spot_blocked: reader.flag("sb"),
         fingerprint: reader.array("fp")?,
         marks: unpack_marks(reader.bytes("mk")?).ok_or_else(|| reader.corrupt("mk is not a list of marks"))?,
+    })
+}
+
+fn circumstances(reader: &Reader<'_>) -> Result<Circumstances, StoreError> {
+    let features: Option<u8> = reader.number_maybe("fe")?;
+    let kind = SpotKind::from_byte(features.unwrap_or(0)).ok_or_else(|| reader.corrupt("fe has an unknown feature"))?;
+    Ok(Circumstances {
+        calendar: CalendarVersion(reader.number_maybe("cv")?.unwrap_or(0)),
+        features: kind.features,
+        occupancy_percent: reader.number_maybe("oc")?,
+        lead_minutes: reader.number_maybe("ld")?,
     })
 }
 

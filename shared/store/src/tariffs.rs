@@ -1,0 +1,250 @@
+//! A lot's versioned documents: tariffs, drafts included, and calendars of holidays and events. A version never changes (P7); which
+//! tariff is in force from when is part of the lot, so a publication is one conditional write of it.
+
+use std::sync::{Arc, PoisonError};
+
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use parkade_domain::ids::{CalendarVersion, LotId, TariffVersion};
+use parkade_domain::lot::{Lot, UPCOMING_MAX};
+use parkade_domain::tariff::{LotCalendar, Tariff};
+use parkade_domain::time::Minute;
+
+use crate::attributes::{keyed, number, text};
+use crate::error::classify;
+use crate::items::lot as items;
+use crate::lots::{LotError, refused};
+use crate::search::Listing;
+use crate::transact::{self, Outcome};
+use crate::{Store, StoreError, calendar, keys};
+
+/// Rounds of planning when another operator changes the lot between read and write.
+const TRIES_MAX: u32 = 6;
+
+/// A tariff version as a list shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TariffSummary {
+    /// The version.
+    pub version: TariffVersion,
+    /// Epoch second of the upload.
+    pub created_at_s: i64,
+    /// From when it was last published; `None` for a draft.
+    pub published_from: Option<Minute>,
+}
+
+impl Store {
+    /// One version of a lot's tariff, remembered for good: versions never change (P7).
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the version a reservation names is not there.
+    pub async fn tariff(&self, lot: &LotId, version: TariffVersion) -> Result<Arc<Tariff>, StoreError> {
+        self.tariff_maybe(lot, version).await?.ok_or_else(|| StoreError::Corrupt {
+            key: format!("{} {}", keys::lot_partition(lot), keys::tariff_sort(version)),
+            why: "the tariff version is missing".to_owned(),
+        })
+    }
+
+    /// One version of a lot's tariff, if there is one of that number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tariff_maybe(&self, lot: &LotId, version: TariffVersion) -> Result<Option<Arc<Tariff>>, StoreError> {
+        let key = (lot.clone(), version);
+        let known = self.lots.tariffs.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let wanted = vec![keyed(keys::lot_partition(lot), keys::tariff_sort(version))];
+        let found = calendar::batch_get(&self.client, &self.tables.records, wanted, true).await?;
+        let Some(item) = found.first() else { return Ok(None) };
+        let tariff = Arc::new(items::read_tariff(item)?);
+        self.lots.tariffs.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&tariff));
+        Ok(Some(tariff))
+    }
+
+    /// One version of a lot's calendar, remembered for good; version 0 is a calendar of ordinary days and is not stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the version a reservation names is not there.
+    pub async fn lot_calendar(&self, lot: &LotId, version: CalendarVersion) -> Result<Arc<LotCalendar>, StoreError> {
+        if version == CalendarVersion::default() {
+            return Ok(Arc::clone(&self.lots.ordinary));
+        }
+        let key = (lot.clone(), version);
+        let known = self.lots.calendars.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let sort = keys::lot_calendar_sort(version);
+        let wanted = vec![keyed(keys::lot_partition(lot), sort.as_str())];
+        let found = calendar::batch_get(&self.client, &self.tables.records, wanted, true).await?;
+        let missing = || StoreError::Corrupt {
+            key: format!("{} {sort}", keys::lot_partition(lot)),
+            why: "the calendar version is missing".to_owned(),
+        };
+        let read = Arc::new(items::read_calendar(found.first().ok_or_else(missing)?)?);
+        self.lots.calendars.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&read));
+        Ok(read)
+    }
+
+    /// Stores a draft as the lot's next version. The same document as the newest version is that version again, so a retry stores
+    /// nothing new. Returns the version and whether it is new.
+    ///
+    /// # Errors
+    /// [`LotError`].
+    pub async fn draft_tariff(
+        &self,
+        lot: &LotId,
+        tariff: &Tariff,
+        now_s: i64,
+    ) -> Result<(TariffVersion, bool), LotError> {
+        for _ in 0..TRIES_MAX {
+            let stored = self.current(lot).await?;
+            let newest = stored.newest_tariff;
+            if *self.tariff(lot, newest).await.map_err(LotError::Store)? == tariff.clone().at_version(newest) {
+                return Ok((newest, false));
+            }
+            let version = TariffVersion(newest.0 + 1);
+            let item = items::write_tariff(lot, &tariff.clone().at_version(version), now_s, None);
+            let draft = self.put(item.map_err(LotError::Store)?, None).map_err(LotError::Store)?;
+            if self.replace(&stored, Lot { newest_tariff: version, ..stored.clone() }, vec![draft]).await?.is_some() {
+                return Ok((version, true));
+            }
+        }
+        Err(contended())
+    }
+
+    /// Lets new bookings get a version from an instant on; the present or earlier means now. Publishing it again for the same instant
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`LotError::UnknownTariff`], [`LotError::TooManyUpcoming`], or the store's.
+    pub async fn publish_tariff(
+        &self,
+        lot: &LotId,
+        version: TariffVersion,
+        from: Minute,
+        now_s: i64,
+    ) -> Result<Lot, LotError> {
+        let now = Minute(now_s.div_euclid(60));
+        for _ in 0..TRIES_MAX {
+            let stored = self.current(lot).await?;
+            if version == TariffVersion(0) || version > stored.newest_tariff {
+                return Err(LotError::UnknownTariff);
+            }
+            let next = stored.clone().publishing(version, from, now);
+            if next == stored.clone().settled_at(now) {
+                return Ok(next);
+            }
+            if next.upcoming.len() > UPCOMING_MAX {
+                return Err(LotError::TooManyUpcoming);
+            }
+            let noted = self.note_publication(lot, version, Some(from.max(now)))?;
+            if let Some(stored) = self.replace(&stored, next, vec![noted]).await? {
+                return Ok(stored);
+            }
+        }
+        Err(contended())
+    }
+
+    /// Takes back the publications of a version that have not come into force; none is no error, so a retry changes nothing.
+    ///
+    /// # Errors
+    /// [`LotError::UnknownTariff`], [`LotError::InForce`] if the version is in force and waits for nothing, or the store's.
+    pub async fn withdraw_tariff(&self, lot: &LotId, version: TariffVersion, now_s: i64) -> Result<Lot, LotError> {
+        let now = Minute(now_s.div_euclid(60));
+        for _ in 0..TRIES_MAX {
+            let stored = self.current(lot).await?;
+            if version == TariffVersion(0) || version > stored.newest_tariff {
+                return Err(LotError::UnknownTariff);
+            }
+            let mut next = stored.clone().settled_at(now);
+            if next.upcoming.iter().all(|publication| publication.version != version) {
+                return if next.tariff == version { Err(LotError::InForce) } else { Ok(next) };
+            }
+            next.upcoming.retain(|publication| publication.version != version);
+            let noted = self.note_publication(lot, version, None)?;
+            if let Some(stored) = self.replace(&stored, next, vec![noted]).await? {
+                return Ok(stored);
+            }
+        }
+        Err(contended())
+    }
+
+    /// A lot's tariff versions, newest first. `before` is the number that the last page ended with.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn tariffs(
+        &self,
+        lot: &LotId,
+        before: Option<TariffVersion>,
+        limit: i32,
+    ) -> Result<Listing<TariffSummary>, StoreError> {
+        let until = keys::tariff_sort(TariffVersion(before.map_or(u32::MAX, |version| version.0.saturating_sub(1))));
+        let query = self
+            .client
+            .query()
+            .table_name(&self.tables.records)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :until")
+            .projection_expression("pk, sk, ca, pf")
+            .expression_attribute_values(":pk", text(keys::lot_partition(lot)))
+            .expression_attribute_values(":first", text(keys::tariff_sort(TariffVersion(1))))
+            .expression_attribute_values(":until", text(until))
+            .scan_index_forward(false)
+            .limit(limit);
+        let answer = query.send().await.map_err(|error| classify("Query", &error))?;
+        let items: Vec<TariffSummary> = answer.items().iter().map(items::read_summary).collect::<Result<_, _>>()?;
+        let more = answer.last_evaluated_key.is_some();
+        let next = items.last().filter(|last| more && last.version.0 > 1).map(|last| last.version.0.to_string());
+        Ok(Listing { items, next })
+    }
+
+    async fn current(&self, lot: &LotId) -> Result<Lot, LotError> {
+        Ok(self.read_lot(lot).await.map_err(LotError::Store)?.ok_or(LotError::UnknownLot)?.lot)
+    }
+
+    /// Writes the lot's next version with what goes along; `None` if somebody else changed the lot meanwhile.
+    async fn replace(
+        &self,
+        stored: &Lot,
+        next: Lot,
+        mut writes: Vec<TransactWriteItem>,
+    ) -> Result<Option<Lot>, LotError> {
+        let next = Lot { version: stored.version + 1, ..next };
+        let meta = items::write_meta(&next).and_then(|item| self.put(item, Some(stored.version)));
+        writes.push(meta.map_err(LotError::Store)?);
+        match transact::write(&self.client, writes).await.map_err(LotError::Store)? {
+            Outcome::Committed => {
+                self.forget(&next.id);
+                Ok(Some(next))
+            }
+            Outcome::Cancelled(_) => Ok(None),
+        }
+    }
+
+    /// Notes on a version from when it was published. For lists only: what is in force is the lot's word, in the same transaction.
+    fn note_publication(
+        &self,
+        lot: &LotId,
+        version: TariffVersion,
+        from: Option<Minute>,
+    ) -> Result<TransactWriteItem, LotError> {
+        let update = Update::builder()
+            .table_name(&self.tables.records)
+            .set_key(Some(keyed(keys::lot_partition(lot), keys::tariff_sort(version))))
+            .condition_expression("attribute_exists(pk)");
+        let update = match from {
+            Some(from) => {
+                update.update_expression("SET pf = :from").expression_attribute_values(":from", number(from.0))
+            }
+            None => update.update_expression("REMOVE pf"),
+        };
+        let update = update.build().map_err(|error| refused(&error))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+}
+
+fn contended() -> LotError {
+    let cause = "the lot changed faster than the command could be planned".to_owned();
+    LotError::Store(StoreError::Unavailable { operation: "tariffs", cause })
+}
