@@ -49,6 +49,13 @@ async fn every_problem_is_reached_with_its_status() {
         Code::VehicleFitsNowhere,
     );
 
+    let quoted = api.call("POST", "/v1/quotes", ALICE).json(json!({"lot_id": "central", "vehicle_class": "standard",
+        "start_time": "2026-11-21T18:00:00Z", "end_time": "2026-11-21T19:00:00Z"}));
+    let quote = quoted.await.expect(200).body["price"]["quote"].clone();
+    api.at("10:10:00");
+    saw(new("k", with(booking("18:00", "19:00"), "quote", quote)).await, Code::QuoteExpired);
+    api.at("10:00:00");
+
     let id = api.held("a1", with(base(), "spot_id", json!("A1"))).await;
     let path = format!("/v1/reservations/{id}");
     saw(new("a1", base()).await, Code::IdempotencyKeyReused);

@@ -7,6 +7,11 @@ use crate::harness::{ALICE, Api, BOB, GATE, OLGA, ROOT, ROUTES, booking, lot};
 /// A valid body for each route that has one.
 fn body(path: &str, id: &str) -> Value {
     match path {
+        "/v1/prices/explain" => json!({"lot_id": "central", "receipt": {
+            "facts": {"time_zone": "Europe/Berlin", "class": "standard", "start": "2026-11-21T15:00:00Z",
+                "end": "2026-11-21T15:15:00Z"},
+            "price": {"currency": "EUR", "tariff_version": 1, "total_minor": 0, "lines": []},
+        }}),
         "/v1/quotes" => json!({"reservation_id": id, "action": "cancel"}),
         "/v1/reservations" => booking("15:00", "16:00"),
         "/v1/reservations/{id}" => json!({"spot_id": "A2"}),
@@ -68,6 +73,8 @@ async fn what_is_somebody_elses_does_not_exist() {
             ("GET", "/v1/payments/{id}") => (404, 404, 404),
             ("GET", _) if route.1.contains("{id}") => (404, 404, 404),
             ("POST", "/v1/quotes") => (404, 404, 404),
+            // A receipt shows nothing that its bearer does not know.
+            ("POST", "/v1/prices/explain") => (200, 200, 200),
             ("PATCH" | "DELETE", _) | (_, "/v1/payments" | "/v1/reservations/{id}/cancel") => (404, 404, 403),
             (_, "/v1/gate/check-in" | "/v1/gate/check-out") => (403, 403, 403),
             ("PUT", _) => (403, 403, 403),

@@ -1,12 +1,14 @@
 //! What a reservation owes, as an explained price (P18). The record keeps only the amount and the tariff's version (P7): the lines are
 //! computed again from them, and shown only if they add up to what was agreed.
 
+use std::collections::BTreeSet;
+
 use crate::decide::{self, Refusal, Rules};
 use crate::ids::Claimant;
 use crate::money::Money;
 use crate::reservation::{Reservation, Status};
 use crate::settlement;
-use crate::tariff::{Price, TariffError};
+use crate::tariff::{Basis, Facts, Feature, LotCalendar, Price, Receipt, TariffError, Ticket};
 use crate::time::{Minute, Window};
 use crate::vehicle::Vehicle;
 
@@ -21,6 +23,37 @@ pub fn owed(r: &Reservation, rules: Rules<'_>) -> Price {
         _ => decide::agreed(r, rules),
     };
     exactly(r, priced.ok())
+}
+
+/// Days around a stay whose holidays and events a receipt keeps; events are priced at most seven days before and after.
+const CALENDAR_DAYS: i64 = 14;
+
+/// What was agreed for a booking of one window, or driven by a drive-up that has left, as a document that can be priced again. Fees for
+/// changes, and what a settlement made of it, are not part of it. `None` for a series and while a drive-up is inside.
+#[must_use]
+pub fn receipt(r: &Reservation, rules: Rules<'_>) -> Option<Receipt> {
+    let walk_in = r.id.claimant() == Claimant::WalkIn;
+    if r.claims.len() > 1 || (walk_in && r.status != Status::Completed) {
+        return None;
+    }
+    let facts = |calendar: &LotCalendar| Facts {
+        time_zone: rules.lot.zone.name().to_owned(),
+        class: r.vehicle.class,
+        start: r.window.start(),
+        end: r.window.end(),
+        basis: if walk_in { Basis::Stay } else { Basis::Booking },
+        features: Feature::of_spot(rules.circumstances.features),
+        permits: BTreeSet::new(),
+        calendar: calendar.clone(),
+        validations: Vec::new(),
+        tax_exempt: false,
+        occupancy_percent: rules.circumstances.occupancy_percent,
+        lead_minutes: rules.circumstances.lead_minutes,
+        ticket: Ticket::Present,
+    };
+    let whole = facts(rules.calendar).price(rules.tariff).ok()?;
+    let near = Receipt::issue(rules.tariff, facts(&rules.calendar.around(r.window, CALENDAR_DAYS))).ok();
+    near.filter(|near| near.price == whole).or_else(|| Receipt::issue(rules.tariff, facts(rules.calendar)).ok())
 }
 
 /// How far ahead a drive-up's price is shown.

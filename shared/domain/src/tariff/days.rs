@@ -47,6 +47,20 @@ impl LotCalendar {
         &ORDINARY
     }
 
+    /// What of it lies within `days` days of a window.
+    #[must_use]
+    pub fn around(&self, window: Window, days: i64) -> Self {
+        let (from, until) = (window.start().plus(-days * DAY_MINUTES), window.end().plus(days * DAY_MINUTES));
+        let date = |minute: Minute| chrono::DateTime::from_timestamp(minute.epoch_s(), 0).map(|at| at.date_naive());
+        let dates = date(from)..date(until);
+        let near = |occasion: &&Occasion| occasion.start < until && from < occasion.end;
+        let events = self.events.iter().map(|(kind, all)| (kind.clone(), all.iter().filter(near).copied().collect()));
+        Self {
+            holidays: self.holidays.iter().filter(|day| dates.contains(&Some(**day))).copied().collect(),
+            events: events.filter(|(_, near): &(_, Vec<_>)| !near.is_empty()).collect(),
+        }
+    }
+
     /// Everything wrong with it, by field; empty if it can be used.
     #[must_use]
     pub fn validate(&self) -> Vec<FieldError> {

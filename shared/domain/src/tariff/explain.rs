@@ -17,8 +17,23 @@ impl Locale {
     /// The best of the two for a language tag such as `de-AT`; English if neither.
     #[must_use]
     pub fn of_tag(tag: &str) -> Self {
+        Self::known(tag).unwrap_or(Self::En)
+    }
+
+    /// The language of a tag such as `de-AT`, if it is one of the two.
+    #[must_use]
+    pub fn known(tag: &str) -> Option<Self> {
         let language = tag.split(['-', '_']).next().unwrap_or_default();
-        if language.eq_ignore_ascii_case("de") { Self::De } else { Self::En }
+        [Self::En, Self::De].into_iter().find(|locale| locale.tag().eq_ignore_ascii_case(language))
+    }
+
+    /// Its language tag.
+    #[must_use]
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::De => "de",
+        }
     }
 }
 
