@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 
 use parkade_domain::decide::{self, Change, Dossier, NewReservation, Refusal, Rules};
-use parkade_domain::geometry::{Geometry, Shape};
-use parkade_domain::ids::{CalendarVersion, Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
-use parkade_domain::lot::{Lot, LotKind};
+use parkade_domain::ids::{Claimant, ReservationId, SpotIndex, TariffVersion, UserId};
+use parkade_domain::lot::Lot;
 use parkade_domain::money::Currency;
 use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus};
-use parkade_domain::policy::{EarlyExit, LotPolicy};
+use parkade_domain::policy::EarlyExit;
 use parkade_domain::reservation::{Mark, Reason, Status};
 use parkade_domain::tariff::{OverstayRule, Tariff};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{Features, Vehicle, VehicleClass};
-use parkade_domain::zone::LotZone;
 use proptest::prelude::*;
+
+use super::given::lot;
 
 /// 2026-06-01T00:00Z.
 const DAY: i64 = 29_671_200;
@@ -46,24 +46,7 @@ impl World {
             overstay: OverstayRule::PerStartedUnit { unit_minutes: 60, rate_minor: 250, admin_fee_minor: 1_000 },
             ..Tariff::new(currency)
         };
-        let lot = Lot {
-            id: LotId::new("lot").unwrap(),
-            name: "Lot".into(),
-            address: String::new(),
-            latitude_microdegrees: 0,
-            longitude_microdegrees: 0,
-            zone: LotZone::parse("Europe/Berlin").unwrap(),
-            currency,
-            kind: LotKind::Assigned,
-            geometry: Geometry { shape: Shape::Hourly, offset_minutes: 180 },
-            policy: LotPolicy::default(),
-            tariff: TariffVersion(1),
-            upcoming: Vec::new(),
-            newest_tariff: TariffVersion(1),
-            calendar: CalendarVersion::default(),
-            version: 1,
-        };
-        Self { lot, tariff }
+        Self { lot: lot(), tariff }
     }
 
     fn rules(&self) -> Rules<'_> {

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use parkade_domain::ids::TariffVersion;
+use parkade_domain::geometry::{Geometry, Shape};
+use parkade_domain::ids::{CalendarVersion, LotId, TariffVersion};
+use parkade_domain::lot::{Lot, LotKind};
 use parkade_domain::money::Currency;
+use parkade_domain::policy::LotPolicy;
 use parkade_domain::tariff::{CapPeriod, OverstayRule, Price, PriceRequest, Tariff};
 use parkade_domain::time::Window;
 use parkade_domain::vehicle::VehicleClass;
@@ -32,4 +35,25 @@ pub(crate) fn tariff(currency: &str, unit_minutes: u32, rate_minor: i64, cap: Op
 
 pub(crate) fn price(tariff: &Tariff, zone: LotZone, window: Window) -> Price {
     tariff.price(&PriceRequest::booking(&zone, VehicleClass::Standard, window)).unwrap()
+}
+
+/// A lot in Berlin whose first tariff is in force.
+pub(crate) fn lot() -> Lot {
+    Lot {
+        id: LotId::new("lot").unwrap(),
+        name: "Lot".into(),
+        address: String::new(),
+        latitude_microdegrees: 0,
+        longitude_microdegrees: 0,
+        zone: LotZone::parse("Europe/Berlin").unwrap(),
+        currency: Currency::from_code("EUR").unwrap(),
+        kind: LotKind::Assigned,
+        geometry: Geometry { shape: Shape::Hourly, offset_minutes: 180 },
+        policy: LotPolicy::default(),
+        tariff: TariffVersion(1),
+        upcoming: Vec::new(),
+        newest_tariff: TariffVersion(1),
+        calendar: CalendarVersion::default(),
+        version: 1,
+    }
 }

@@ -13,6 +13,8 @@ mod plate;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod publication;
+#[cfg(test)]
 mod recurrence;
 #[cfg(test)]
 mod settlement;
