@@ -381,6 +381,25 @@ async fn a_refund_whose_answer_was_lost_is_given_once_whatever_the_deliveries() 
 }
 
 #[tokio::test]
+async fn what_the_provider_will_not_return_is_still_owed() {
+    let scene = Scene::new(2).await;
+    let payment = scene.paying(1, APPROVES).await;
+    assert!(scene.deliver(payment).await);
+    scene.store.cancel(&order(id(1), 2_000, 1, T0_S + 20), Reason::SpotOutOfService).await.unwrap();
+    let before = scene.dossier(id(1)).await;
+    assert_eq!((before.reservation.due_minor(), before.reservation.refunded_minor), (0, PRICE));
+    let declined = ChargeOutcome::Declined { code: "charge_disputed".to_owned() };
+    for _ in 0..2 {
+        scene.store.settle(before.payments[1].id, &declined, T0_S + 40).await.unwrap();
+        let after = scene.dossier(id(1)).await;
+        assert_eq!((after.reservation.due_minor(), after.reservation.refunded_minor), (-PRICE, 0), "once");
+        assert_eq!(after.payments[1].status, PaymentStatus::Declined);
+    }
+    let wrong = scene.world.wrong().await;
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[tokio::test]
 async fn what_nobody_can_carry_out_comes_again_and_the_rest_of_the_batch_is_done() {
     let scene = Scene::new(3).await;
     let good = scene.paying(2, APPROVES).await;

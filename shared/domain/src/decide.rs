@@ -573,6 +573,14 @@ pub fn paid_too_late(d: &Dossier, paid: &Payment, now_s: i64, mark: Mark) -> Res
     with_charge(d, paid, next, mark, now_s)
 }
 
+/// The provider will not return a refund: it is owed again, so the record shows it and the next command that settles asks anew.
+#[must_use]
+pub fn refund_declined(d: &Dossier, declined: &Payment, mark: Mark) -> Change {
+    let mut next = d.reservation.next(d.reservation.status, mark);
+    next.refunded_minor -= declined.amount_minor;
+    Change { reservation: next, payments: vec![declined.clone()] }
+}
+
 /// The change that records a successful charge, with the refund of what it is too much.
 fn with_charge(d: &Dossier, paid: &Payment, next: Reservation, mark: Mark, now_s: i64) -> Result<Change, Refusal> {
     let known = Dossier { reservation: d.reservation.clone(), payments: replaced(&d.payments, paid) };

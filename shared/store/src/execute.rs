@@ -73,6 +73,8 @@ pub enum Cause {
     Charged = 4,
     /// The spot is needed by an overstaying vehicle or goes out of service; of: when it was asked.
     Relocation = 5,
+    /// The provider will not return a refund; of: its number.
+    RefundDeclined = 6,
 }
 
 /// What a command left behind.

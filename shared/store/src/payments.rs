@@ -83,12 +83,15 @@ impl Store {
                 return Ok(Done { dossier: before, replayed: true });
             }
             let settled = settled(&payment, outcome);
-            let written =
-                if matches!(payment.kind, PaymentKind::Charge(_)) && settled.status == PaymentStatus::Succeeded {
+            let written = match (payment.kind, settled.status) {
+                (PaymentKind::Charge(_), PaymentStatus::Succeeded) => {
                     self.settle_charge(&before, &settled, now_s).await?
-                } else {
-                    self.settle_alone(&before, settled).await?
-                };
+                }
+                (PaymentKind::Refund { .. }, PaymentStatus::Declined) => {
+                    self.settle_declined_refund(&before, &settled, now_s).await?
+                }
+                _ => self.settle_alone(&before, settled).await?,
+            };
             if let Some(done) = written {
                 return Ok(done);
             }
@@ -100,6 +103,21 @@ impl Store {
         let written = self.put_alone(payment_item::write(&settled), Some(settled.version - 1)).await?;
         let change = decide::Change { reservation: before.reservation.clone(), payments: vec![settled] };
         Ok(written.then(|| Done { dossier: merged(before.clone(), change), replayed: false }))
+    }
+
+    async fn settle_declined_refund(
+        &self,
+        before: &Dossier,
+        declined: &Payment,
+        now_s: i64,
+    ) -> Result<Option<Done>, CommandError> {
+        let pricing = self.pricing_of(&before.reservation).await?;
+        let cause = Order::system(before.reservation.id, Cause::RefundDeclined, i64::from(declined.id.number), now_s);
+        let change = decide::refund_declined(before, declined, cause.mark);
+        match self.commit(&pricing.facts, &[(before, &change)], now_s).await? {
+            Commit::Written => Ok(Some(Done { dossier: merged(before.clone(), change), replayed: false })),
+            Commit::Moved | Commit::Taken(..) => Ok(None),
+        }
     }
 
     async fn settle_charge(&self, before: &Dossier, paid: &Payment, now_s: i64) -> Result<Option<Done>, CommandError> {
