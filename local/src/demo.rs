@@ -139,8 +139,8 @@ impl Story<'_> {
         // The next quarter-hour is never more than the lot's early arrival away, so the gate opens at once.
         let start = now + TimeDelta::seconds(QUARTER_S - now.timestamp().rem_euclid(QUARTER_S));
         let end = start + STAY;
-        self.search(start, end).await?;
-        let reservation = self.reserve(start, end).await?;
+        let quote = self.search(start, end).await?;
+        let reservation = self.reserve(start, end, &quote).await?;
         self.pay(&reservation).await?;
         self.move_clock_to(start, now).await?;
         self.check_in(&reservation).await?;
@@ -150,22 +150,24 @@ impl Story<'_> {
         self.summary(&reservation).await
     }
 
-    async fn search(&self, start: DateTime<Utc>, end: DateTime<Utc>) -> Result<(), DemoError> {
+    /// Looks and asks for a price; the quote that promises it.
+    async fn search(&self, start: DateTime<Utc>, end: DateTime<Utc>) -> Result<String, DemoError> {
         let (from, until) = (text(start), text(end));
         let query = format!("lot_id={LOT}&vehicle_class=standard&start_time={from}&end_time={until}&limit=2");
         self.step("Search", Ask::new(Method::GET, format!("/v1/spots/available?{query}")).by(DRIVER)).await?;
         let body = json!({"lot_id": LOT, "vehicle_class": "standard", "start_time": from, "end_time": until});
-        self.step("Quote", Ask::new(Method::POST, "/v1/quotes").by(DRIVER).key(self.key("quote")).json(body)).await?;
-        Ok(())
+        let ask = Ask::new(Method::POST, "/v1/quotes").by(DRIVER).key(self.key("quote")).json(body);
+        Ok(self.step("Quote", ask).await?.text("/price/quote").to_owned())
     }
 
-    async fn reserve(&self, start: DateTime<Utc>, end: DateTime<Utc>) -> Result<String, DemoError> {
+    async fn reserve(&self, start: DateTime<Utc>, end: DateTime<Utc>, quote: &str) -> Result<String, DemoError> {
         let body = json!({
             "lot_id": LOT,
             "vehicle": {"class": "standard"},
             "plate": {"region": "DE", "text": "B PK 2026"},
             "start_time": text(start),
             "end_time": text(end),
+            "quote": quote,
         });
         let ask = Ask::new(Method::POST, "/v1/reservations").by(DRIVER).key(self.key("reserve")).json(body);
         Ok(self.step("Reserve", ask).await?.text("/id").to_owned())
@@ -231,6 +233,11 @@ impl Story<'_> {
         line("spot", answer.text("/spot_id"));
         line("booked", &format!("{} – {}", answer.text("/start_time"), answer.text("/end_time")));
         line("parked", &format!("{} – {}", answer.text("/entered_at"), answer.text("/left_at")));
+        let words = Ask::new(Method::GET, format!("/v1/reservations/{reservation}/price?locale=en")).by(DRIVER);
+        let words = expect("asking for the price in words", self.api.ask(&words).await)?;
+        for sentence in words.body["sentences"].as_array().into_iter().flatten() {
+            line("", sentence.as_str().unwrap_or_default());
+        }
         for (label, field) in [("price", "price"), ("paid", "paid"), ("refunded", "refunded"), ("due", "balance_due")] {
             line(label, &amount(&answer, field));
         }
