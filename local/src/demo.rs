@@ -235,7 +235,7 @@ impl Story<'_> {
         line("parked", &format!("{} – {}", answer.text("/entered_at"), answer.text("/left_at")));
         let words = Ask::new(Method::GET, format!("/v1/reservations/{reservation}/price?locale=en")).by(DRIVER);
         let words = expect("asking for the price in words", self.api.ask(&words).await)?;
-        for sentence in words.body["sentences"].as_array().into_iter().flatten() {
+        for sentence in words.body.get("sentences").and_then(Value::as_array).into_iter().flatten() {
             line("", sentence.as_str().unwrap_or_default());
         }
         for (label, field) in [("price", "price"), ("paid", "paid"), ("refunded", "refunded"), ("due", "balance_due")] {

@@ -123,6 +123,7 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("expire-holds", schedule!(expire_holds, deps)),
         ("overstay-sweep", schedule!(overstay_sweep, deps)),
         ("on-payment-requested", queue!(on_payment_requested, payments)),
+        ("tariffs", http!(tariffs, deps)),
         ("price-explain", http!(price_explain, deps)),
         ("publish-events", stream!(publish_events, foundation.bus)),
         ("occupancy", stream!(occupancy, store)),

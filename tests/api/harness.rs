@@ -53,6 +53,14 @@ routes! {
     "GET" "/v1/lots/{lot}/spots" => list_spots;
     "GET" "/v1/lots/{lot}/spots/{spot}" => get_spot;
     "PUT" "/v1/lots/{lot}" => put_lot;
+    "POST" "/v1/lots/{lot}/tariffs" => tariffs;
+    "GET" "/v1/lots/{lot}/tariffs" => tariffs;
+    "POST" "/v1/lots/{lot}/tariffs/validation" => tariffs;
+    "GET" "/v1/lots/{lot}/tariffs/{version}" => tariffs;
+    "GET" "/v1/lots/{lot}/tariffs/{version}/changes" => tariffs;
+    "PUT" "/v1/lots/{lot}/tariffs/{version}/publication" => tariffs;
+    "DELETE" "/v1/lots/{lot}/tariffs/{version}/publication" => tariffs;
+    "POST" "/v1/lots/{lot}/tariffs/{version}/simulation" => tariffs;
     "PUT" "/v1/lots/{lot}/spots" => put_spots;
     "PUT" "/v1/lots/{lot}/spots/{spot}/status" => set_spot_status;
     "POST" "/v1/gate/check-in" => check_in;

@@ -16,4 +16,5 @@ mod problems;
 mod recurring;
 mod retries;
 mod story;
+mod tariffs;
 mod tenants;

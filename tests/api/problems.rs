@@ -33,6 +33,15 @@ async fn every_problem_is_reached_with_its_status() {
     saw(new("k", with(base(), "spot_id", json!("Z9"))).await, Code::SpotNotFound);
     saw(api.get("/v1/reservations/res_0000000000001", ALICE).await, Code::ReservationNotFound);
     saw(api.get("/v1/payments/pay_0000000000001_1", ALICE).await, Code::PaymentNotFound);
+    saw(api.get("/v1/lots/central/tariffs/9", OLGA).await, Code::TariffNotFound);
+    let publication = "/v1/lots/central/tariffs/1/publication";
+    saw(api.call("DELETE", publication, OLGA).send().await, Code::TariffInForce);
+    for day in 0..16 {
+        let from = json!({"from": format!("2027-01-{:02}T00:00", day + 1)});
+        api.call("PUT", publication, OLGA).json(from).await.expect(200);
+    }
+    let late = json!({"from": "2027-02-01T00:00"});
+    saw(api.call("PUT", publication, OLGA).json(late).await, Code::TooManyPublications);
     saw(api.call("POST", "/v1/quotes", ALICE).bytes(vec![b' '; 2_000_000]).await, Code::BodyTooLarge);
     saw(new("k", with(base(), "admin", json!(true))).await, Code::InvalidFields);
     saw(new("k", booking("09:00", "14:00")).await, Code::WindowInPast);

@@ -41,7 +41,9 @@ async fn ask(api: &Api, (method, path): (&str, &str), token: Option<&str>, id: &
         "/v1/lots" => "?near=52.52,13.4",
         _ => "",
     };
-    let uri = path.replace("{id}", resource).replace("{lot}", "central").replace("{spot}", "A1") + query;
+    let uri =
+        path.replace("{id}", resource).replace("{lot}", "central").replace("{spot}", "A1").replace("{version}", "1")
+            + query;
     let call = match token {
         Some(token) => api.call(method, &uri, token),
         None => api.anonymous(method, &uri),
@@ -75,6 +77,7 @@ async fn what_is_somebody_elses_does_not_exist() {
             ("POST", "/v1/quotes") => (404, 404, 404),
             // A receipt shows nothing that its bearer does not know.
             ("POST", "/v1/prices/explain") => (200, 200, 200),
+            (_, path) if path.starts_with("/v1/lots/{lot}/tariffs") => (403, 403, 403),
             ("PATCH" | "DELETE", _) | (_, "/v1/payments" | "/v1/reservations/{id}/cancel") => (404, 404, 403),
             (_, "/v1/gate/check-in" | "/v1/gate/check-out") => (403, 403, 403),
             ("PUT", _) => (403, 403, 403),

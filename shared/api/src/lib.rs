@@ -15,7 +15,7 @@ pub mod wire;
 pub use answer::{Answer, respond, respond_to};
 pub use fields::{FieldError, FieldErrors};
 pub use problem::{Problem, chain};
-pub use query::{Query, cursor};
+pub use query::{Query, cursor, read_cursor};
 pub use registry::{Code, FieldCode};
 pub use request::{PathParameters, RequestId, idempotency_key, if_match_version, read_json};
 pub use request::{path_lot, path_payment, path_reservation, path_text, path_user};

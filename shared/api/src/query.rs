@@ -119,7 +119,8 @@ pub fn cursor(position: &impl Serialize) -> Result<String, Problem> {
     Ok(URL_SAFE_NO_PAD.encode(json))
 }
 
-fn read_cursor<T: DeserializeOwned>(text: &str) -> Option<T> {
+/// Reads what [`cursor`] made; `None` for anything else.
+pub fn read_cursor<T: DeserializeOwned>(text: &str) -> Option<T> {
     if text.len() > CURSOR_CHARS_MAX {
         return None;
     }

@@ -19,7 +19,7 @@ pub fn owed(r: &Reservation, rules: Rules<'_>) -> Price {
         (Status::Completed, Some(_)) if r.id.claimant() == Claimant::WalkIn => {
             decide::drive_up(rules, r.vehicle, r.window)
         }
-        (Status::Completed, Some(left_at_s)) => decide::left(r, rules, Minute((left_at_s + 59).div_euclid(60))),
+        (Status::Completed, Some(left_at_s)) => decide::left(r, rules, left_minute(left_at_s)),
         _ => decide::agreed(r, rules),
     };
     exactly(r, priced.ok())
@@ -82,6 +82,24 @@ pub fn ahead(rules: Rules<'_>, vehicle: Vehicle, entry: Minute) -> Result<Vec<(M
         }
     }
     Ok(steps)
+}
+
+/// What an ended stay would owe under `rules` that are not its own, in minor units; `None` if they do not sell it.
+#[must_use]
+pub fn would_owe(r: &Reservation, rules: Rules<'_>) -> Option<i64> {
+    let price = match r.left_at_s {
+        Some(_) if r.id.claimant() == Claimant::WalkIn => {
+            decide::sold_drive_up(rules, r.vehicle, r.window).map_err(Refusal::Tariff)
+        }
+        Some(left_at_s) => decide::left(r, rules, left_minute(left_at_s)),
+        None => decide::agreed(r, rules),
+    };
+    price.ok().map(|price| price.total_minor().max(r.kept_minor))
+}
+
+/// The first minute that is over when a vehicle leaves.
+const fn left_minute(left_at_s: i64) -> Minute {
+    Minute((left_at_s + 59).div_euclid(60))
 }
 
 /// What a cancellation of `before` at `now` left owed on `after`, explained.

@@ -12,6 +12,7 @@ use crate::fields::FieldErrors;
 use crate::problem::Problem;
 use crate::registry::FieldCode;
 use crate::wire::minute_text;
+use crate::wire::tariff::check_tariff;
 
 /// Longest name of a lot.
 const NAME_CHARS_MAX: usize = 120;
@@ -122,10 +123,7 @@ impl PutLotRequest {
         let currency = errors.take("/currency", Currency::from_code(&self.currency));
         errors.document("/policy", self.policy.validate());
         if let Some(tariff) = &self.tariff {
-            errors.document("/tariff", tariff.validate());
-            if currency.is_some_and(|currency| currency != tariff.currency) {
-                errors.push("/tariff/currency", FieldCode::NotAllowed, "the lot has another currency");
-            }
+            check_tariff(&mut errors, "/tariff", tariff, currency);
         }
         if let Some(calendar) = &self.calendar {
             errors.document("/calendar", calendar.validate());

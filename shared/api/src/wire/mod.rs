@@ -14,6 +14,7 @@ pub mod reservation;
 pub mod reserve;
 pub mod search;
 pub mod spot;
+pub mod tariff;
 pub mod time;
 pub mod vehicle;
 
