@@ -3,7 +3,7 @@
 //! Promises: results on standard output, refusals on standard error with the way to mend them. Refuses to know: the present,
 //! the network, any lot.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -80,7 +80,7 @@ pub fn run(command: &TariffCommand) -> ExitCode {
     }
 }
 
-fn check(file: &PathBuf) -> Result<(), Refusal> {
+fn check(file: &Path) -> Result<(), Refusal> {
     let tariff = document::tariff(file)?;
     say(&table::summary(&tariff));
     for warning in tariff.warnings() {
@@ -93,7 +93,7 @@ fn check(file: &PathBuf) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn price(file: &PathBuf, stay: &Stay, output: &Output) -> Result<(), Refusal> {
+fn price(file: &Path, stay: &Stay, output: &Output) -> Result<(), Refusal> {
     let tariff = document::tariff(file)?;
     let facts = stay.facts()?;
     let zone = stay.zone()?;
@@ -126,7 +126,7 @@ impl Output {
     }
 }
 
-fn compare(file: &PathBuf, receipt: &PathBuf, version: Option<u32>) -> Result<(), Refusal> {
+fn compare(file: &Path, receipt: &Path, version: Option<u32>) -> Result<(), Refusal> {
     let tariff = document::tariff(file)?;
     let receipt: Receipt = document::read(receipt)?;
     // A file has no version of its own.
