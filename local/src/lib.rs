@@ -19,4 +19,5 @@ pub mod schedule;
 pub mod server;
 pub mod stream;
 pub mod table;
+pub mod tariff_command;
 pub mod template;

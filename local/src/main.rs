@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use parkade_events::chain;
 use parkade_local::client::Api;
 use parkade_local::server::{Server, Settings};
+use parkade_local::tariff_command::{self, TariffCommand};
 use parkade_local::{demo, log};
 use tokio::sync::watch;
 
@@ -31,6 +32,11 @@ enum Command {
         /// Leaves the clock alone even where it can be moved: the car comes early and leaves at once.
         #[arg(long)]
         real_time: bool,
+    },
+    /// Checks a tariff and prices stays by it, without any server.
+    Tariff {
+        #[command(subcommand)]
+        command: TariffCommand,
     },
 }
 
@@ -61,6 +67,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Some(Command::Demo { url, real_time }) => play(&url, !real_time).await,
+        Some(Command::Tariff { command }) => return tariff_command::run(&command),
         None => serve(arguments.serve).await,
     };
     match outcome {

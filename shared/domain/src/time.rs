@@ -70,6 +70,16 @@ impl fmt::Debug for Minute {
 #[error("a window ends after it starts")]
 pub struct EmptyWindow;
 
+/// An elapsed time for people: `45 min`, `1 day 2 h`, `13 days`. Nothing is rounded; a day is 24 hours (T9).
+#[must_use]
+pub fn elapsed_text(minutes: i64) -> String {
+    let (days, rest) = (minutes.div_euclid(DAY_MINUTES), minutes.rem_euclid(DAY_MINUTES));
+    let parts = [(days, if days == 1 { "day" } else { "days" }), (rest / 60, "h"), (rest % 60, "min")];
+    let text: Vec<_> =
+        parts.iter().filter(|(count, _)| *count != 0).map(|(count, unit)| format!("{count} {unit}")).collect();
+    if text.is_empty() { "0 min".to_owned() } else { text.join(" ") }
+}
+
 /// A half-open interval `[start, end)` that is never empty (T10).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {

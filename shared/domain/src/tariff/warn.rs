@@ -7,7 +7,7 @@ use super::language::Table;
 use super::price::sum;
 use super::{LotCalendar, Tariff};
 use crate::money::Money;
-use crate::time::{DAY_MINUTES, Minute, Window};
+use crate::time::{DAY_MINUTES, Minute, Window, elapsed_text};
 use crate::zone::LotZone;
 
 /// Longest stay that is looked at.
@@ -48,14 +48,11 @@ fn drops(tariff: &Tariff, position: usize, table: &Table) -> Vec<Warning> {
         let Ok(total) = lines.and_then(|lines| sum(&lines)) else { continue };
         if let Some((shorter, dearer)) = before.filter(|(_, dearer)| *dearer > total) {
             let money = |minor| Money::new(minor, tariff.currency);
-            let detail = format!("{} cost {}, {} {}", length(shorter), money(dearer), length(minutes), money(total));
+            let (shorter, longer) = (elapsed_text(shorter), elapsed_text(minutes));
+            let detail = format!("{shorter} cost {}, {longer} {}", money(dearer), money(total));
             warnings.push(Warning { pointer: format!("/tables/{position}"), code: "non_monotone", detail });
         }
         before = Some((minutes, total));
     }
     warnings
-}
-
-fn length(minutes: i64) -> String {
-    if minutes % DAY_MINUTES == 0 { format!("{} days", minutes / DAY_MINUTES) } else { format!("{minutes} minutes") }
 }
