@@ -9,16 +9,21 @@ use parkade_api::wire::explain::{ExplainInput, ExplainRequest, ExplanationView, 
 use parkade_api::{Answer, Code, FieldCode, Problem, Query, path_reservation, read_json, respond_to};
 use parkade_domain::explain;
 use parkade_domain::tariff::{Locale, explain as in_words, reprice};
+use parkade_domain::time::Minute;
 use parkade_domain::zone::LotZone;
+use parkade_identity::permit_operator;
 use parkade_runtime::Deps;
 use parkade_runtime::access::read_access;
 use parkade_runtime::problems::{command_problem, store_problem};
 use parkade_runtime::stays::{lot, pricing};
 
 /// Answers one request.
-pub async fn handle(deps: &Deps, _: DateTime<Utc>, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
-    let outcome =
-        if request.method() == Method::GET { reservation(deps, &request).await } else { receipt(deps, &request).await };
+pub async fn handle(deps: &Deps, now: DateTime<Utc>, request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+    let outcome = if request.method() == Method::GET {
+        reservation(deps, &request).await
+    } else {
+        receipt(deps, now, &request).await
+    };
     respond_to(&request, outcome)
 }
 
@@ -41,15 +46,21 @@ async fn reservation(deps: &Deps, request: &Request<Vec<u8>>) -> Result<Answer, 
 }
 
 /// What a receipt says, and whether its lot's tariff says the same.
-async fn receipt(deps: &Deps, request: &Request<Vec<u8>>) -> Result<Answer, Problem> {
-    deps.identity.principal(request.headers())?;
+async fn receipt(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Result<Answer, Problem> {
+    let principal = deps.identity.principal(request.headers())?;
     let locale = locale(request)?;
     let ExplainInput { lot: id, receipt } = read_json::<ExplainRequest>(request)?.check()?;
     let zone = LotZone::parse(&receipt.facts.time_zone);
     let zone = zone.map_err(|error| Problem::at(Code::InvalidFields, "/receipt/facts/time_zone", error.to_string()))?;
-    let facts = lot(&deps.store, &id).await?;
+    lot(&deps.store, &id).await?;
     let version = receipt.price.tariff_version();
-    let tariff = deps.store.tariff_maybe(&facts.lot.id, version).await.map_err(|error| store_problem(&error))?;
+    // A draft is its operator's business until it has been in force.
+    let summary = deps.store.summary(&id, version).await.map_err(|error| store_problem(&error))?;
+    let was_in_force =
+        summary.and_then(|summary| summary.published_from).is_some_and(|from| from <= Minute::floor(now));
+    let visible = was_in_force || permit_operator(&principal, &id).is_ok();
+    let tariff = deps.store.tariff_maybe(&id, version).await.map_err(|error| store_problem(&error))?;
+    let tariff = tariff.filter(|_| visible);
     let expected = reprice(tariff.ok_or_else(|| Problem::new(Code::TariffNotFound))?.as_ref(), &receipt).ok();
     let reproduced = expected.as_ref() == Some(&receipt.price);
     Answer::ok(&ReceiptCheckView {

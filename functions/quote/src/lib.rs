@@ -8,20 +8,21 @@ use parkade_api::wire::reserve::ModifyInput;
 use parkade_api::wire::{AmountView, PriceView, QuoteInput, QuoteRequest, QuoteView, SettlementView};
 use parkade_api::wire::{minute_text, refused_window, second_text, time_at, window_at};
 use parkade_api::{Answer, Code, Problem, read_json, respond_to};
-use parkade_domain::decide::{self, Dossier};
+use parkade_domain::decide::{self, Dossier, Rules};
 use parkade_domain::explain;
 use parkade_domain::ids::{LotId, ReservationId};
+use parkade_domain::lot::LotKind;
 use parkade_domain::reservation::{Mark, Reason};
 use parkade_domain::settlement::{Settlement, SettlementReason};
 use parkade_domain::tariff::Price;
 use parkade_domain::time::{Minute, Window};
-use parkade_domain::vehicle::{Features, Vehicle, VehicleClass};
+use parkade_domain::vehicle::{Features, Spot, Vehicle, VehicleClass, fits};
 use parkade_runtime::Deps;
 use parkade_runtime::access::read_access;
 use parkade_runtime::problems::{command_problem, refusal_problem, store_problem};
 use parkade_runtime::quotes::{QUOTE_TTL_S, Quote};
 use parkade_runtime::stays::{lot, pricing};
-use parkade_store::{Access, Pricing, Promise};
+use parkade_store::{Access, LotFacts, Pricing, Promise};
 
 /// Nothing is written, so nothing has to be recognised later.
 const NO_MARK: Mark = Mark { key: 0, fingerprint: 0 };
@@ -54,12 +55,13 @@ struct Asked {
 
 async fn stay(deps: &Deps, now: DateTime<Utc>, asked: Asked) -> Result<QuoteView, Problem> {
     let facts = lot(&deps.store, &asked.lot).await?;
-    let named = asked
-        .spot
-        .as_ref()
-        .map(|number| facts.directory.by_number(number).ok_or_else(|| Problem::spot_not_found(&asked.lot, number)));
-    let features = named.transpose()?.map_or_else(Features::default, |spot| spot.features);
-    let vehicle = Vehicle { class: asked.class, ev: false, accessible_permit: false };
+    // Who needs a permit for a spot has it: a price tells nothing about that.
+    let vehicle = Vehicle { class: asked.class, ev: false, accessible_permit: true };
+    let spot = asked.spot.as_ref().map(|number| named(&facts, vehicle, number)).transpose()?;
+    let features = spot.map_or_else(Features::default, |spot| spot.features);
+    if facts.directory.fitting(vehicle).next().is_none() {
+        return Err(Problem::new(Code::VehicleFitsNowhere));
+    }
     let Some([start, end]) = &asked.times else {
         let entry = Minute::floor(now);
         let moment = Window::new(entry, entry.plus(1)).map_err(|error| Problem::internal(&error))?;
@@ -80,6 +82,13 @@ async fn stay(deps: &Deps, now: DateTime<Utc>, asked: Asked) -> Result<QuoteView
         quote: quote.seal(deps.identity.keys())?,
         expires_at: second_text(expires_at_s),
     })
+}
+
+/// The spot that is asked for, if a booking could name it.
+fn named<'a>(facts: &'a LotFacts, vehicle: Vehicle, number: &str) -> Result<&'a Spot, Problem> {
+    let spot = facts.directory.by_number(number).filter(|_| facts.lot.kind == LotKind::Assigned);
+    let spot = spot.ok_or_else(|| Problem::spot_not_found(&facts.lot.id, number))?;
+    if fits(spot.kind(), &vehicle) { Ok(spot) } else { Err(Problem::new(Code::VehicleFitsNowhere)) }
 }
 
 /// What driving in now costs, by when one leaves.
@@ -114,7 +123,7 @@ impl Quoted {
     fn cancel(&self) -> Result<QuoteView, Problem> {
         let (d, rules, now_s) = (&self.dossier, self.pricing.rules(), self.now.timestamp());
         let change = decide::cancel(d, rules, now_s, NO_MARK, Reason::DriverCancelled).map_err(refusal_problem)?;
-        let owed = explain::cancelled(&d.reservation, &change.reservation, rules, Minute::floor(self.now));
+        let owed = explain::owed(&change.reservation, rules);
         Ok(self.settled(SettlementReason::Cancellation, owed))
     }
 
@@ -141,8 +150,18 @@ impl Quoted {
         let end = time("/end_time", &wish.end, r.window.end())?;
         let window = Window::new(start, end);
         let window = window.map_err(|error| Problem::at(Code::WindowReversed, "/end_time", error.to_string()))?;
-        let change =
-            decide::modify(d, rules, self.now.timestamp(), NO_MARK, window, (r.spot, r.circumstances.features));
+        let place = match &wish.spot {
+            None => (r.spot, r.circumstances.features),
+            Some(number) => {
+                let spot = named(&self.pricing.facts, r.vehicle, number)?;
+                (spot.index, spot.features)
+            }
+        };
+        let change = decide::modify(d, rules, self.now.timestamp(), NO_MARK, window, place);
+        let rules = Rules {
+            circumstances: change.as_ref().map_or(rules.circumstances, |c| c.reservation.circumstances),
+            ..rules
+        };
         let change = change.map_err(refusal_problem)?;
         Ok(self.settled(SettlementReason::Modification, explain::owed(&change.reservation, rules)))
     }

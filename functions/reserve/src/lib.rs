@@ -95,17 +95,19 @@ impl Asked<'_> {
         let sealed = sealed.map_err(|error| Problem::internal(&error))?;
         let minutes = windows.iter().flat_map(|window| [window.start(), window.end()]);
         let times: Vec<u8> = minutes.flat_map(|minute| minute.0.to_be_bytes()).collect();
+        let flags = [u8::from(vehicle.ev), u8::from(vehicle.accessible_permit)];
         // What the server chooses is left out: a retry may find another spot the best.
-        let fingerprint = fingerprint(&[
+        let mut asked: Vec<&[u8]> = vec![
             b"reserve",
             lot.as_str().as_bytes(),
             spot.as_deref().unwrap_or_default().as_bytes(),
             vehicle.class.as_str().as_bytes(),
-            &[u8::from(vehicle.ev), u8::from(vehicle.accessible_permit)],
+            &flags,
             sealed.as_ref().map_or(&[], |sealed| sealed.index.as_slice()),
             &times,
-            self.input.quote.as_deref().unwrap_or_default().as_bytes(),
-        ]);
+        ];
+        asked.extend(self.input.quote.as_deref().map(str::as_bytes));
+        let fingerprint = fingerprint(&asked);
         Ok(NewReservation { id, lot: lot.clone(), user, vehicle: *vehicle, plate: sealed, windows, fingerprint })
     }
 }

@@ -2,7 +2,7 @@
 //! come in bursts of a few a month, so one instance that is warm serves them better than one for each.
 //!
 //! No call needs an idempotency key: a document is its own (the newest version uploaded again is that version), and a publication names
-//! its version and instant.
+//! its version and instant. Operators who work at the same time name the lot's version they have seen (`If-Match`).
 
 mod publication;
 mod simulation;

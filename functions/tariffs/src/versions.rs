@@ -68,7 +68,7 @@ fn status(lot: &Lot, summary: &TariffSummary, now: Minute) -> TariffStatus {
         TariffStatus::InForce
     } else if lot.upcoming.iter().any(|next| next.version == summary.version && next.from > now) {
         TariffStatus::Scheduled
-    } else if summary.published_from.is_some() {
+    } else if summary.published_from.is_some_and(|from| from <= now) {
         TariffStatus::Retired
     } else {
         TariffStatus::Draft

@@ -6,7 +6,7 @@ use clap::Args;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::settlement::{self, Settlement};
 use parkade_domain::tariff::{
-    Basis, Facts, Feature, LotCalendar, Receipt, RuleId, Tariff, TariffError, Ticket, ValidationUse,
+    Basis, Facts, Feature, LotCalendar, PriceRequest, Receipt, RuleId, Tariff, TariffError, Ticket, ValidationUse,
 };
 use parkade_domain::time::{Minute, Window, elapsed_text};
 use parkade_domain::vehicle::VehicleClass;
@@ -110,8 +110,16 @@ impl Stay {
         let policy = LotPolicy::default().under(tariff.terms.as_ref());
         let settled = if let Some(left_at) = &self.left_at {
             let left_at = time(zone, "--left-at", left_at)?;
-            let stay = settlement::Stay { tariff, zone: &zone, class: facts.class, booked, left_at, price };
-            settlement::leave(&policy, &stay)
+            // Validations and an exemption are for what was paid; time that is added has none.
+            let booked = PriceRequest {
+                features: &facts.features,
+                permits: &facts.permits,
+                calendar: &facts.calendar,
+                occupancy_percent: facts.occupancy_percent,
+                lead_minutes: facts.lead_minutes,
+                ..PriceRequest::booking(&zone, facts.class, booked)
+            };
+            settlement::leave(&policy, &settlement::Stay { tariff, booked, left_at, price })
         } else if self.no_show {
             settlement::no_show(price, policy.no_show_share(self.gate_offline), booked)
         } else {

@@ -87,6 +87,8 @@ problems! {
         "Cancelling, or moving the start, is over once the booked time has begun.";
     StayEnded = "stay_ended", CONFLICT, "The booked time is over", false,
         "The reservation's time has passed.";
+    BookingWasFree = "booking_was_free", CONFLICT, "A free booking cannot be changed to one that costs", false,
+        "Nobody has paid for the booking. Reserve the other time, pay it, and cancel this one.";
     SeriesUnchangeable = "series_unchangeable", CONFLICT, "A series cannot be modified", false,
         "A recurring reservation can only be cancelled as a whole and reserved anew.";
     PaymentsExhausted = "payments_exhausted", CONFLICT, "The reservation has too many payments", false,

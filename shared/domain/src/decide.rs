@@ -12,7 +12,7 @@ use crate::lot::Lot;
 use crate::payment::{Payment, PaymentKind, PaymentStatus, Purpose, refundable};
 use crate::policy::{LotPolicy, WindowRefusal};
 use crate::reservation::{Circumstances, Command, Mark, Reason, Reservation, SealedPlate, StateConflict, Status};
-use crate::settlement::{self, RefundError, Stay};
+use crate::settlement::{self, RefundError, Settlement, Stay};
 use crate::tariff::{Basis, Feature, LotCalendar, Price, PriceRequest, Tariff, TariffError};
 use crate::time::{Minute, Window};
 use crate::vehicle::{Features, Vehicle, VehicleClass};
@@ -90,6 +90,9 @@ pub enum Refusal {
     /// The promise of a price has expired (P17).
     #[error("the quote has expired")]
     QuoteExpired,
+    /// A booking that was free would cost something: nobody has paid for it, and it has no hold that could run out.
+    #[error("a free booking cannot be changed to one that costs")]
+    WasFree,
     /// The hold ended before the payment (410).
     #[error("the hold has expired")]
     HoldExpired,
@@ -185,13 +188,36 @@ pub fn price(rules: Rules<'_>, vehicle: Vehicle, windows: &[Window]) -> Result<P
     prices.try_fold(first, |sum, next| sum.plus(next?)).map_err(Refusal::Tariff)
 }
 
-/// A hold on `spot`, or with a walk-in's id a session that starts now. What costs nothing is confirmed at once: there is nothing to
-/// wait for.
+/// A hold on `spot`. What costs nothing is confirmed at once: there is nothing to wait for.
 ///
 /// # Errors
 /// [`Refusal::Tariff`] or [`Refusal::Ended`] if there is no window.
 pub fn hold(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -> Result<Reservation, Refusal> {
-    let price = price(rules, new.vehicle, &new.windows)?;
+    let price_minor = price(rules, new.vehicle, &new.windows)?.total_minor();
+    let mut record = record(rules, new, spot, now_s)?;
+    record.price_minor = price_minor;
+    if price_minor > 0 {
+        record.status = Status::Held;
+        record.hold_expires_at_s = Some(now_s + i64::from(rules.lot.policy.hold_ttl_s));
+    }
+    Ok(record)
+}
+
+/// A walk-in's session: inside from the first second, priced at its exit. Only a class that has no rate at all is turned away.
+///
+/// # Errors
+/// [`Refusal::Tariff`] or [`Refusal::Ended`] if there is no window.
+pub fn walk_in(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -> Result<Reservation, Refusal> {
+    let mut session = record(rules, new, spot, now_s)?;
+    if let Err(error @ TariffError::NoRate { .. }) = sold_drive_up(rules, new.vehicle, session.window) {
+        return Err(Refusal::Tariff(error));
+    }
+    (session.status, session.entered_at_s) = (Status::CheckedIn, Some(now_s));
+    Ok(session)
+}
+
+/// A record that owes nothing yet and needs no payment.
+fn record(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -> Result<Reservation, Refusal> {
     if !new.windows.is_sorted_by(|a, b| a.end() <= b.start()) {
         return Err(Refusal::OccurrencesOverlap);
     }
@@ -201,47 +227,36 @@ pub fn hold(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64)
     if pages.len() > PAGES_MAX {
         return Err(Refusal::TooManyDays);
     }
-    let free = price.total_minor() == 0;
-    let hold_expires_at_s = now_s + i64::from(rules.lot.policy.hold_ttl_s);
     Ok(Reservation {
         id: new.id,
         lot: new.lot.clone(),
         user: new.user.clone(),
-        status: if free { Status::Confirmed } else { Status::Held },
+        status: Status::Confirmed,
         version: 1,
         spot,
         window: Window::new(first.start(), last.end()).map_err(|_| Refusal::Ended)?,
         claims: claims_for(rules.lot, &new.windows),
+        series: new.windows.len() > 1,
         vehicle: new.vehicle,
         plate: new.plate.clone(),
-        hold_expires_at_s: (!free).then_some(hold_expires_at_s),
+        hold_expires_at_s: None,
         tariff: rules.tariff.version,
         circumstances: rules.circumstances,
         currency: rules.tariff.currency,
         fees_minor: 0,
-        price_minor: price.total_minor(),
+        price_minor: 0,
         kept_minor: 0,
         paid_minor: 0,
         refunded_minor: 0,
         created_at_s: now_s,
         entered_at_s: None,
         left_at_s: None,
+        ended_at_s: None,
         reason: None,
         spot_blocked: false,
         fingerprint: new.fingerprint,
         marks: Vec::new(),
     })
-}
-
-/// A walk-in's session: inside from the first second, priced at its exit.
-///
-/// # Errors
-/// As [`hold`].
-pub fn walk_in(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -> Result<Reservation, Refusal> {
-    let mut session = hold(rules, new, spot, now_s)?;
-    (session.status, session.hold_expires_at_s) = (Status::CheckedIn, None);
-    (session.price_minor, session.entered_at_s) = (0, Some(now_s));
-    Ok(session)
 }
 
 /// Cancels: the ladder decides what stays owed, the rest is refunded.
@@ -253,7 +268,7 @@ pub fn cancel(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark, reason: Rea
     let status = after(r.status, Command::Cancel)?;
     let now = minute(now_s);
     let mut next = r.next(status, mark);
-    next.reason = Some(reason);
+    (next.reason, next.ended_at_s) = (Some(reason), Some(now_s));
     next.price_minor = match (r.status, reason) {
         (Status::Held, _) | (_, Reason::SpotOutOfService) => 0,
         // Who was told that there is no spot owes nothing.
@@ -262,16 +277,8 @@ pub fn cancel(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark, reason: Rea
             // Of a series only what is still to come is cancelled.
             let ahead = Window::new(r.claims.first().map_or(r.window.start(), |c| c.start()), r.window.end());
             let ahead = ahead.ok().filter(|ahead| now < ahead.start()).ok_or(Refusal::AlreadyStarted)?;
-            let agreed = agreed(r, rules)?;
-            let cools_off =
-                rules.tariff.terms.as_ref().is_some_and(|terms| terms.cools_off(minute(r.created_at_s), now));
-            let settled = if cools_off {
-                settlement::withdrawal(&agreed, ahead)
-            } else {
-                settlement::cancellation(&agreed, &rules.policy().cancellation, now, ahead)
-            };
-            let settled = settled.map_err(Refusal::Tariff)?;
-            (r.price_minor + settled.difference_minor()).max(r.kept_minor.min(r.price_minor))
+            let difference_minor = given_up(r, rules, now, ahead)?.difference_minor();
+            (r.price_minor + difference_minor).max(r.kept_minor.min(r.price_minor))
         }
     };
     next.claims.clear();
@@ -319,11 +326,15 @@ pub fn no_show(
     }
     let mut next = r.next(after(r.status, Command::NoShow)?, mark);
     next.claims.clear();
-    if is_single(r) {
-        // Nobody is a no-show who was told that there is no spot.
-        let share = rules.policy().no_show_share(gate_was_offline || r.spot_blocked);
-        let settled = settlement::no_show(&agreed(r, rules)?, share, r.window).map_err(Refusal::Tariff)?;
-        next.price_minor = settled.owed.total_minor();
+    next.ended_at_s = Some(now_s);
+    if !r.series {
+        // Nobody is a no-show who was told that there is no spot, or who may have stood before a dead gate.
+        next.price_minor = if gate_was_offline || r.spot_blocked {
+            0
+        } else {
+            let owed_minor = missed(r, rules)?.total_minor();
+            owed_minor.max(r.kept_minor.min(r.price_minor))
+        };
     }
     with_refunds(d, next, mark, now_s)
 }
@@ -344,7 +355,7 @@ pub fn modify(
     let r = &d.reservation;
     let status = after(r.status, Command::Modify)?;
     let now = minute(now_s);
-    if !is_single(r) {
+    if r.series {
         return Err(Refusal::Series);
     }
     if r.status == Status::Held && r.hold_expires_at_s.is_some_and(|at_s| at_s <= now_s) {
@@ -375,15 +386,22 @@ pub fn modify(
         }
         _ => claims_for(rules.lot, &[window]),
     };
-    if r.status != Status::Held && !r.spot_blocked {
-        next.kept_minor = kept_by_change(r, rules, now, window)?;
-    }
     next.circumstances.features = features;
-    if let (Some(terms), false) = (&rules.tariff.terms, r.status == Status::Held || r.spot_blocked) {
-        next.fees_minor += terms.modification_fee_minor(now, r.window.start());
+    let binding = r.status != Status::Held && !r.spot_blocked;
+    let is_change = (window, spot) != (r.window, r.spot);
+    let terms = rules.tariff.terms.as_ref().filter(|_| binding && is_change && r.paid_minor > r.refunded_minor);
+    let fee_minor = terms.map_or(0, |terms| terms.modification_fee_minor(now, r.window.start()));
+    next.fees_minor += fee_minor;
+    let agreed_minor = agreed(&next, Rules { circumstances: next.circumstances, ..rules })?.total_minor();
+    let extends = window.start() == r.window.start() && window.end() >= r.window.end();
+    // Who books more gives nothing up.
+    if binding && !(extends && agreed_minor - fee_minor >= r.price_minor) {
+        next.kept_minor = kept_by_change(r, rules, now, window)? + fee_minor;
     }
-    let changed = Rules { circumstances: next.circumstances, ..rules };
-    next.price_minor = agreed(&next, changed)?.total_minor().max(next.kept_minor);
+    next.price_minor = agreed_minor.max(next.kept_minor);
+    if r.status == Status::Confirmed && r.price_minor == 0 && r.paid_minor == r.refunded_minor && next.price_minor > 0 {
+        return Err(Refusal::WasFree);
+    }
     if r.status == Status::Held && next.price_minor == 0 {
         (next.status, next.hold_expires_at_s) = (after(r.status, Command::Confirm)?, None);
     }
@@ -394,19 +412,40 @@ pub fn modify(
 /// What stays owed after a change to `window`: what giving up the booking instead would keep now, or for a vehicle inside what leaving
 /// at the new end would.
 fn kept_by_change(r: &Reservation, rules: Rules<'_>, now: Minute, window: Window) -> Result<i64, Refusal> {
-    let (price, policy) = (agreed(r, rules)?, rules.policy());
-    let settled = if r.status == Status::CheckedIn {
-        let features = Feature::of_spot(r.circumstances.features);
+    let owed = if r.status == Status::CheckedIn {
+        let (price, features) = (agreed(r, rules)?, Feature::of_spot(r.circumstances.features));
         let booked = rules.request(r.vehicle.class, r.window, &features);
         let stay = Stay { tariff: rules.tariff, booked, left_at: window.end(), price: &price };
-        settlement::early_exit(&policy, &stay)
-    } else if window.start() == r.window.start() && window.end() >= r.window.end() {
-        // An extension gives nothing up.
-        return Ok(r.kept_minor);
+        settlement::early_exit(&rules.policy(), &stay).map_err(Refusal::Tariff)?
     } else {
-        settlement::cancellation(&price, &policy.cancellation, now, r.window)
+        given_up(r, rules, now, r.window)?
     };
-    Ok(settled.map_err(Refusal::Tariff)?.owed.total_minor().max(r.kept_minor))
+    Ok(owed.owed.total_minor().max(r.kept_minor))
+}
+
+/// What giving up the rest of a booking at `now` leaves owed: nothing while the driver may still think better of it, else what the
+/// ladder keeps. `ahead` is what is still to come of it.
+///
+/// # Errors
+/// [`Refusal::Tariff`].
+pub fn given_up(r: &Reservation, rules: Rules<'_>, now: Minute, ahead: Window) -> Result<Settlement, Refusal> {
+    let agreed = agreed(r, rules)?;
+    let cools_off = rules.tariff.terms.as_ref().is_some_and(|terms| terms.cools_off(minute(r.created_at_s), now));
+    let settled = if cools_off {
+        settlement::withdrawal(&agreed, ahead)
+    } else {
+        settlement::cancellation(&agreed, &rules.policy().cancellation, now, ahead)
+    };
+    settled.map_err(Refusal::Tariff)
+}
+
+/// What somebody owes who never came, although the gate would have opened (I13).
+///
+/// # Errors
+/// [`Refusal::Tariff`].
+pub fn missed(r: &Reservation, rules: Rules<'_>) -> Result<Price, Refusal> {
+    let share = rules.policy().no_show_share(false);
+    Ok(settlement::no_show(&agreed(r, rules)?, share, r.window).map_err(Refusal::Tariff)?.owed)
 }
 
 /// Lets the vehicle in. Before the start the claim grows to now, which the store refuses if the spot is still taken (T3).
@@ -459,8 +498,13 @@ pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Resul
             Window::new(r.window.start(), left_at.max(r.window.start().plus(1))).map_err(|_| Refusal::Ended)?;
         next.window = stayed;
         next.price_minor = drive_up(rules, r.vehicle, stayed)?.total_minor();
-    } else if is_single(r) {
-        next.price_minor = left(r, rules, left_at)?.total_minor().max(r.kept_minor);
+    } else if !r.series {
+        match left(r, rules, left_at) {
+            Ok(owed) => next.price_minor = owed.total_minor().max(r.kept_minor),
+            // The exit opens whatever the tariff says (G1): what was agreed stays owed.
+            Err(Refusal::Tariff(_)) => {}
+            Err(refusal) => return Err(refusal),
+        }
     }
     with_refunds(d, next, mark, now_s)
 }
@@ -490,18 +534,32 @@ pub fn overstay(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result
     Ok(Change { reservation: next, payments: Vec::new() })
 }
 
-/// Gives the reservation another spot, or with `None` records that there is none and the driver has to be told.
+/// Gives the reservation another spot, with its features, or with `None` records that there is none and the driver has to be told. Who
+/// paid for features that the other spot lacks gets back what they cost.
 ///
 /// # Errors
-/// [`Refusal::State`].
-pub fn relocate(d: &Dossier, mark: Mark, spot: Option<SpotIndex>) -> Result<Change, Refusal> {
+/// [`Refusal::State`], [`Refusal::Refund`].
+pub fn relocate(
+    d: &Dossier,
+    rules: Rules<'_>,
+    now_s: i64,
+    mark: Mark,
+    spot: Option<(SpotIndex, Features)>,
+) -> Result<Change, Refusal> {
     let r = &d.reservation;
     let mut next = r.next(after(r.status, Command::Relocate)?, mark);
-    match spot {
-        Some(spot) => (next.spot, next.spot_blocked) = (spot, false),
-        None => next.spot_blocked = true,
+    let Some((spot, features)) = spot else {
+        next.spot_blocked = true;
+        return Ok(Change { reservation: next, payments: Vec::new() });
+    };
+    (next.spot, next.spot_blocked) = (spot, false);
+    next.circumstances.features = r.circumstances.features.common(features);
+    if next.circumstances != r.circumstances {
+        let without = agreed(&next, Rules { circumstances: next.circumstances, ..rules });
+        let less_minor = without.map_or(r.price_minor, |price| price.total_minor().min(r.price_minor));
+        (next.price_minor, next.kept_minor) = (less_minor, r.kept_minor.min(less_minor));
     }
-    Ok(Change { reservation: next, payments: Vec::new() })
+    with_refunds(d, next, mark, now_s)
 }
 
 /// The intent to charge what is due.
@@ -628,25 +686,18 @@ pub fn left(r: &Reservation, rules: Rules<'_>, left_at: Minute) -> Result<Price,
 /// come, with the fees for changes.
 ///
 /// # Errors
-/// [`Refusal::Tariff`].
+/// [`Refusal::Tariff`]; [`Refusal::Ended`] for a series of which nothing is to come.
 pub fn agreed(r: &Reservation, rules: Rules<'_>) -> Result<Price, Refusal> {
-    if is_single(r) || r.claims.is_empty() {
+    if !r.series {
         let price = price(rules, r.vehicle, &[r.window])?;
         return settlement::with_fees(price, r.fees_minor, r.window).map_err(Refusal::Tariff);
+    }
+    if r.claims.is_empty() {
+        return Err(Refusal::Ended);
     }
     let buffer = i64::from(rules.lot.policy.turnover_buffer_minutes);
     let booked = |claim: &Window| Window::new(claim.start(), claim.end().plus(-buffer)).ok();
     price(rules, r.vehicle, &r.claims.iter().filter_map(booked).collect::<Vec<_>>())
-}
-
-/// Whether it is one stay and not (the rest of) a series: past occurrences are dropped from the front, so what remains of a series
-/// is either several claims or one that starts after the series did.
-fn is_single(r: &Reservation) -> bool {
-    match r.claims.as_slice() {
-        [] => true,
-        [claim] => claim.start() <= r.window.start(),
-        _ => false,
-    }
 }
 
 fn minute(epoch_s: i64) -> Minute {

@@ -1,5 +1,5 @@
-//! What a reservation owes, as an explained price (P18). The record keeps only the amount and the tariff's version (P7): the lines are
-//! computed again from them, and shown only if they add up to what was agreed.
+//! What a reservation owes, as an explained price (P18). The record keeps the amount and what it was computed from (P7): the lines are
+//! computed again from that, and shown only if they add up to what was agreed.
 
 use std::collections::BTreeSet;
 
@@ -7,8 +7,7 @@ use crate::decide::{self, Refusal, Rules};
 use crate::ids::Claimant;
 use crate::money::Money;
 use crate::reservation::{Reservation, Status};
-use crate::settlement;
-use crate::tariff::{Basis, Facts, Feature, LotCalendar, Price, Receipt, TariffError, Ticket};
+use crate::tariff::{Basis, Facts, Feature, Line, LotCalendar, Price, Receipt, Rule, TariffError, Ticket, Unit};
 use crate::time::{Minute, Window};
 use crate::vehicle::Vehicle;
 
@@ -19,6 +18,11 @@ pub fn owed(r: &Reservation, rules: Rules<'_>) -> Price {
         (Status::Completed, Some(_)) if r.id.claimant() == Claimant::WalkIn => {
             decide::drive_up(rules, r.vehicle, r.window)
         }
+        (Status::Cancelled, _) => {
+            let at = r.ended_at_s.map_or(r.window.start(), |at_s| Minute(at_s.div_euclid(60)));
+            decide::given_up(r, rules, at, r.window).map(|settled| settled.owed)
+        }
+        (Status::NoShow, _) => decide::missed(r, rules),
         (Status::Completed, Some(left_at_s)) => decide::left(r, rules, left_minute(left_at_s)),
         _ => decide::agreed(r, rules),
     };
@@ -33,7 +37,7 @@ const CALENDAR_DAYS: i64 = 14;
 #[must_use]
 pub fn receipt(r: &Reservation, rules: Rules<'_>) -> Option<Receipt> {
     let walk_in = r.id.claimant() == Claimant::WalkIn;
-    if r.claims.len() > 1 || (walk_in && r.status != Status::Completed) {
+    if r.series || (walk_in && r.status != Status::Completed) {
         return None;
     }
     let facts = |calendar: &LotCalendar| Facts {
@@ -102,23 +106,17 @@ const fn left_minute(left_at_s: i64) -> Minute {
     Minute((left_at_s + 59).div_euclid(60))
 }
 
-/// What a cancellation of `before` at `now` left owed on `after`, explained.
-#[must_use]
-pub fn cancelled(before: &Reservation, after: &Reservation, rules: Rules<'_>, now: Minute) -> Price {
-    let ladder = rules.policy().cancellation;
-    let agreed = decide::agreed(before, rules).ok();
-    let settled = agreed.and_then(|agreed| settlement::cancellation(&agreed, &ladder, now, before.window).ok());
-    exactly(after, settled.map(|settled| settled.owed))
-}
-
-/// `priced` if it is what the record says; otherwise one line of the recorded amount.
+/// `priced` if it is what the record says, with what a change of the booking keeps above it; otherwise one line of the recorded amount.
 fn exactly(r: &Reservation, priced: Option<Price>) -> Price {
     let amount = Money::new(r.price_minor, r.currency);
-    match (priced, r.price_minor) {
-        (Some(price), minor) if price.total_minor() == minor => price,
-        (_, 0) => {
-            Price::new(r.currency, r.tariff, Vec::new()).unwrap_or_else(|_| Price::agreed(amount, r.tariff, r.window))
+    let agreed = || Price::agreed(amount, r.tariff, r.window);
+    match priced.map(|price| (r.price_minor - price.total_minor(), price)) {
+        _ if r.price_minor == 0 => Price::new(r.currency, r.tariff, Vec::new()).unwrap_or_else(|_| agreed()),
+        Some((0, price)) => price,
+        Some((above, price)) if above > 0 && r.price_minor == r.kept_minor => {
+            let line = Line::new(Rule::ChangeKept, r.window, 1, Unit::Item, above);
+            line.and_then(|line| price.with_lines(vec![line])).unwrap_or_else(|_| agreed())
         }
-        _ => Price::agreed(amount, r.tariff, r.window),
+        _ => agreed(),
     }
 }

@@ -271,6 +271,8 @@ pub struct Reservation {
     /// The calendar's claims: the booked windows with the turnover buffer, an early start or an overstay. Of a series: the
     /// occurrences that are still to come.
     pub claims: Vec<Window>,
+    /// Whether it was booked as several occurrences.
+    pub series: bool,
     /// The vehicle.
     pub vehicle: Vehicle,
     /// The plate, if given.
@@ -287,8 +289,8 @@ pub struct Reservation {
     pub fees_minor: i64,
     /// What is owed now, in minor units.
     pub price_minor: i64,
-    /// What stays owed whatever follows, in minor units: what cancelling would have kept when the booking was last changed. So a change
-    /// is no way around the cancellation ladder.
+    /// What stays owed by whoever cancels, leaves or does not come, in minor units: what cancelling would have kept when the booking was
+    /// last changed. So a change is no way around the cancellation ladder.
     pub kept_minor: i64,
     /// What was charged successfully, in minor units.
     pub paid_minor: i64,
@@ -300,6 +302,8 @@ pub struct Reservation {
     pub entered_at_s: Option<i64>,
     /// Epoch second of exit.
     pub left_at_s: Option<i64>,
+    /// Epoch second at which it was cancelled or given up.
+    pub ended_at_s: Option<i64>,
     /// Why it ended early.
     pub reason: Option<Reason>,
     /// The spot cannot be had at the booked time and no other fits: the driver has been told.

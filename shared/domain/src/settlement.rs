@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::money::BASIS_POINTS;
 use crate::policy::{CancellationStep, EarlyExit, LotPolicy};
 use crate::tariff::{Basis, Line, OverstayRule, Price, PriceRequest, Rule, Tariff, TariffError, Unit, started_units};
-use crate::time::{Minute, Window};
+use crate::time::{DAY_MINUTES, Minute, Window};
 
 /// Why what is owed was settled anew (M6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -96,12 +96,23 @@ pub fn early_exit(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tar
             // A fee that leaves nothing to refund ends below: the price stands.
             vec![prorated(stay)?, Line::new(Rule::EarlyExitFee, booked, 1, Unit::Item, fee_minor_min)?]
         }
-        EarlyExit::Reprice => match Window::new(booked.start(), stay.left_at) {
-            Ok(window) => price_of(stay, window)?.lines().to_vec(),
-            Err(_) => Vec::new(),
+        EarlyExit::Reprice => match Window::new(booked.start(), stay.left_at).map(|window| price_of(stay, window)) {
+            // The new price has the tariff's own fees.
+            Ok(Ok(used)) => {
+                let changes = price.lines().iter().filter(|line| line.rule() == Rule::ModificationFee);
+                used.lines().iter().chain(changes).cloned().collect()
+            }
+            // A tariff that does not sell the time used has no lower price for it, and the exit must not wait for one (G1).
+            Ok(Err(TariffError::Unavailable | TariffError::MaxStay { .. } | TariffError::TooLong)) => {
+                return Ok(Settlement::as_booked(price));
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(_) => kept_lines(price),
         },
     };
-    lines.extend(price.lines().iter().filter(|line| line.rule() == Rule::ModificationFee).cloned());
+    if !matches!(policy.early_exit, EarlyExit::Reprice) {
+        lines.extend(kept_lines(price));
+    }
     let owed = Price::new(price.currency(), price.tariff_version(), lines)?;
     if owed.total_minor() >= price.total_minor() {
         return Ok(Settlement::as_booked(price));
@@ -155,23 +166,27 @@ fn excess(stay: &Stay<'_>, late: Window) -> Result<Settlement, TariffError> {
     }
 }
 
-/// What a stay costs that nobody booked. One that is longer than the tariff allows (T6) costs what leaving and coming back at once
-/// would.
+/// What a stay costs that nobody booked. Where the tariff sells no stay so long, its days are stays of their own, and those count that
+/// are sold.
 ///
 /// # Errors
-/// [`TariffError`].
+/// [`TariffError::Unavailable`] if none of them is, else as [`Tariff::price`].
 pub fn drive_up(tariff: &Tariff, request: &PriceRequest<'_>) -> Result<Price, TariffError> {
-    let max_minutes = match tariff.price(request) {
-        Err(TariffError::MaxStay { max_minutes }) => i64::from(max_minutes.max(1)),
-        other => return other,
-    };
+    let whole = tariff.price(request);
+    if !matches!(whole, Err(TariffError::Unavailable)) || request.window.minutes() <= DAY_MINUTES {
+        return whole;
+    }
     let (mut start, end) = (request.window.start(), request.window.end());
     let mut sum = Price::new(tariff.currency, tariff.version, Vec::new())?;
-    while let Ok(window) = Window::new(start, end.min(start.plus(max_minutes))) {
-        sum = sum.plus(tariff.price(&PriceRequest { window, ..*request })?)?;
+    while let Ok(window) = Window::new(start, end.min(start.plus(DAY_MINUTES))) {
+        match tariff.price(&PriceRequest { window, ..*request }) {
+            Ok(price) => sum = sum.plus(price)?,
+            Err(TariffError::Unavailable) => {}
+            Err(error) => return Err(error),
+        }
         start = window.end();
     }
-    Ok(sum)
+    if sum.lines().is_empty() { whole } else { Ok(sum) }
 }
 
 /// What is owed after cancelling `booked` at `now`: the fees that are kept, and the rest less the refund of the
@@ -189,15 +204,7 @@ pub fn cancellation(
     let met = |step: &&CancellationStep| minutes_before >= i64::from(step.hours_before_start) * 60;
     let refund = ladder.iter().filter(met).map(|step| step.refund_basis_points).max().unwrap_or(0);
     let share = BASIS_POINTS - refund.min(BASIS_POINTS);
-    let mut lines: Vec<Line> = price.lines().iter().filter(|line| kept_in_full(line.rule())).cloned().collect();
-    // A voucher may have paid the fee: then what is left of the price is all that can be kept.
-    let fees_minor = lines.iter().map(Line::amount_minor).sum::<i64>();
-    if fees_minor > price.total_minor() {
-        lines.clear();
-    }
-    let rest_minor = price.total_minor() - if lines.is_empty() { 0 } else { fees_minor };
-    lines.push(Line::new(Rule::CancellationKept, booked, i64::from(share), Unit::BasisPoint, rest_minor)?);
-    let owed = Price::new(price.currency(), price.tariff_version(), lines)?;
+    let owed = kept_and_share(price, Rule::CancellationKept, share, booked)?;
     Ok(Settlement::new(SettlementReason::Cancellation, price, owed))
 }
 
@@ -235,13 +242,13 @@ pub fn top_up(
     Ok(Settlement::new(SettlementReason::Overstay, price, price.with_lines(vec![line])?))
 }
 
-/// What is owed by somebody who never came: `fee_basis_points` of the price, which is kept from the prepayment and never
-/// more than was shown (M10). With the gate offline in the window it is 0: see [`LotPolicy::no_show_share`].
+/// What is owed by somebody who never came: the fees that are kept, and `fee_basis_points` of the rest, never more than was shown (M10).
+/// With the gate offline in the window nothing is owed: see [`LotPolicy::no_show_share`].
 ///
 /// # Errors
 /// [`TariffError::Overflow`] never happens for a price that was made here.
 pub fn no_show(price: &Price, fee_basis_points: u32, booked: Window) -> Result<Settlement, TariffError> {
-    let owed = kept(price, Rule::NoShowFee, fee_basis_points.min(BASIS_POINTS), booked)?;
+    let owed = kept_and_share(price, Rule::NoShowFee, fee_basis_points.min(BASIS_POINTS), booked)?;
     Ok(Settlement::new(SettlementReason::NoShow, price, owed))
 }
 
@@ -256,7 +263,22 @@ pub fn with_fees(price: Price, fees_minor: i64, booked: Window) -> Result<Price,
     price.with_lines(vec![Line::new(Rule::ModificationFee, booked, 1, Unit::Item, fees_minor)?])
 }
 
-/// Whether a cancellation refunds nothing of a line, whatever the ladder says.
+/// The lines that are kept in full. None if they are more than the price: a voucher has paid the fee, and then what is left of the price is
+/// all that can be kept.
+fn kept_lines(price: &Price) -> Vec<Line> {
+    let lines: Vec<Line> = price.lines().iter().filter(|line| kept_in_full(line.rule())).cloned().collect();
+    if lines.iter().map(Line::amount_minor).sum::<i64>() > price.total_minor() { Vec::new() } else { lines }
+}
+
+/// A price of the lines that are kept in full and a share of the rest. The share owed is rounded half-up, the refund is what remains.
+fn kept_and_share(price: &Price, rule: Rule, basis_points: u32, booked: Window) -> Result<Price, TariffError> {
+    let mut lines = kept_lines(price);
+    let rest_minor = price.total_minor() - lines.iter().map(Line::amount_minor).sum::<i64>();
+    lines.push(Line::new(rule, booked, i64::from(basis_points), Unit::BasisPoint, rest_minor)?);
+    Price::new(price.currency(), price.tariff_version(), lines)
+}
+
+/// Whether neither a cancellation, an early exit nor a no-show gives a line back (P11).
 const fn kept_in_full(rule: Rule) -> bool {
     matches!(rule, Rule::ServiceFeeKept | Rule::ModificationFee)
 }
@@ -271,8 +293,7 @@ fn prorated(stay: &Stay<'_>) -> Result<Line, TariffError> {
     let used_minutes = (stay.left_at.0.saturating_sub(booked.start().0)).max(0);
     let booked_minutes = u64::try_from(booked.minutes()).ok().and_then(NonZeroU64::new);
     let unit = Unit::MinuteOf { minutes: booked_minutes.unwrap_or(NonZeroU64::MIN) };
-    let fees = stay.price.lines().iter().filter(|line| line.rule() == Rule::ModificationFee);
-    let fees_minor = fees.map(Line::amount_minor).sum::<i64>();
+    let fees_minor = kept_lines(stay.price).iter().map(Line::amount_minor).sum::<i64>();
     Line::new(Rule::EarlyExitProrated, booked, used_minutes, unit, stay.price.total_minor() - fees_minor)
 }
 

@@ -111,6 +111,19 @@ pub struct Features {
     pub covered: bool,
 }
 
+impl Features {
+    /// What both have.
+    #[must_use]
+    pub const fn common(self, other: Self) -> Self {
+        Self {
+            ev_charger: self.ev_charger && other.ev_charger,
+            accessible: self.accessible && other.accessible,
+            premium: self.premium && other.premium,
+            covered: self.covered && other.covered,
+        }
+    }
+}
+
 /// One bay of a lot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spot {

@@ -167,8 +167,8 @@ fn outcomes(given: &Given, d: &Dossier, command: Command) -> Vec<(Change, &'stat
             vec![(stays, &["reservation.modified.v1"]), (closed, &["reservation.completed.v1"])]
         }
         Command::Relocate => {
-            let moved = decide::relocate(d, mark(9), Some(SpotIndex(4))).unwrap();
-            let blocked = decide::relocate(d, mark(9), None).unwrap();
+            let moved = decide::relocate(d, rules, T0_S, mark(9), Some((SpotIndex(4), Features::default()))).unwrap();
+            let blocked = decide::relocate(d, rules, T0_S, mark(9), None).unwrap();
             vec![(moved, &["reservation.modified.v1"]), (blocked, &["reservation.spot-blocked.v1"])]
         }
     }

@@ -38,6 +38,7 @@ pub fn command_problem(error: CommandError) -> Problem {
 pub fn refusal_problem(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::State(conflict) => conflict.into(),
+        Refusal::WasFree => Problem::new(Code::BookingWasFree),
         Refusal::QuoteExpired => Problem::new(Code::QuoteExpired),
         Refusal::HoldExpired => Problem::new(Code::HoldExpired),
         Refusal::AlreadyStarted => Problem::new(Code::AlreadyStarted),

@@ -2,6 +2,7 @@
 
 use parkade_domain::decide::{self, Change, Dossier, NewReservation, Refusal};
 use parkade_domain::ids::SpotIndex;
+use parkade_domain::lot::LotKind;
 use parkade_domain::reservation::{Reason, Status};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{Features, fits};
@@ -69,7 +70,8 @@ impl Store {
             let place = match &wish.spot {
                 None => (r.spot, r.circumstances.features),
                 Some(number) => {
-                    let spot = c.facts.directory.by_number(number).ok_or(CommandError::UnknownSpot)?;
+                    let spot = c.facts.directory.by_number(number).filter(|_| c.facts.lot.kind == LotKind::Assigned);
+                    let spot = spot.ok_or(CommandError::UnknownSpot)?;
                     if !fits(spot.kind(), &r.vehicle) {
                         return Err(CommandError::FitsNowhere);
                     }
@@ -167,11 +169,15 @@ impl Store {
         let cause = Order::system(blocker, Cause::Relocation, change_time(&change), order.now_s);
         let Some(spot) = self.other_spot(&next, &context, order.now_s).await? else {
             if !next.reservation.spot_blocked {
-                self.execute(&cause, |d, _| Ok(decide::relocate(d, cause.mark, None)?)).await?;
+                let blocked =
+                    |d: &Dossier, c: &Pricing| Ok(decide::relocate(d, c.rules(), order.now_s, cause.mark, None)?);
+                self.execute(&cause, blocked).await?;
             }
             return Err(CommandError::SpotTaken);
         };
-        let moved = decide::relocate(&next, cause.mark, Some(spot))?;
+        let pricing = self.pricing_of(&next.reservation).await?;
+        let moved =
+            decide::relocate(&next, pricing.rules(), order.now_s, cause.mark, Some((spot, pricing.features(spot))))?;
         let both = [(&next, &moved), (&before, &change)];
         match self.commit(&context.facts, &both, order.now_s).await? {
             Commit::Written => Ok(Some(Done { dossier: merged(before, change), replayed: false })),

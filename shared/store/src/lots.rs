@@ -202,7 +202,10 @@ impl Store {
     async fn lot_moved(&self, wanted: &Lot) -> Result<Lot, LotError> {
         let stored = self.read_lot(&wanted.id).await.map_err(LotError::Store)?;
         match stored {
-            Some(facts) if facts.lot == *wanted => Ok(facts.lot),
+            Some(facts) if facts.lot == *wanted => {
+                self.forget(&wanted.id);
+                Ok(facts.lot)
+            }
             other => Err(LotError::VersionMismatch { current: other.map_or(0, |facts| facts.lot.version) }),
         }
     }

@@ -33,6 +33,8 @@ pub struct LotDay {
     pub lot: LotId,
     /// Days since 1970, counted from the lot's page boundary.
     pub day: u32,
+    /// Spots that the lot had when they were counted.
+    pub spots: u16,
     /// When hour 0 begins.
     pub starts: Minute,
     /// Per hour and size class (motorcycle, compact, standard, large): spots of that size that are free for the whole hour.
@@ -98,12 +100,13 @@ impl Store {
                 }
             }
         }
+        let spots = u16::try_from(facts.directory.spots.len()).unwrap_or(u16::MAX);
         let origin = geometry.page_start(key);
         let mut stored = Vec::with_capacity(days);
         for (n, free) in (0..).zip(free) {
             let starts = origin.plus(n * DAY_MINUTES);
             let day = u32::try_from((starts.0 - geometry.offset_minutes).div_euclid(DAY_MINUTES)).unwrap_or(0);
-            let lot_day = LotDay { lot: facts.lot.id.clone(), day, starts, free };
+            let lot_day = LotDay { lot: facts.lot.id.clone(), day, spots, starts, free };
             self.put_day(&lot_day).await?;
             stored.push(lot_day);
         }
@@ -114,6 +117,7 @@ impl Store {
         let mut item: Item = keyed(keys::occupancy_partition(&day.lot), format!("{:05}", day.day));
         item.insert(SCHEMA.to_owned(), number(SCHEMA_VERSION));
         item.insert("at".to_owned(), number(day.starts.0));
+        item.insert("n".to_owned(), number(day.spots));
         let packed: Vec<u8> = day.free.iter().flatten().flat_map(|count| count.to_be_bytes()).collect();
         item.insert("f".to_owned(), bytes(packed));
         item.insert(TTL.to_owned(), number(day.starts.epoch_s() + DAY_MINUTES * 60 + KEPT_S));
@@ -161,6 +165,7 @@ fn read_day(item: &Item) -> Result<LotDay, StoreError> {
     Ok(LotDay {
         lot: reader.parsed(keys::PK, |pk| LotId::new(pk.strip_prefix("OCC#")?).ok())?,
         day: reader.parsed(keys::SK, |sk| sk.parse().ok())?,
+        spots: reader.number("n")?,
         starts: Minute(reader.number("at")?),
         free,
     })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::try_join;
 use parkade_domain::decide::Rules;
-use parkade_domain::ids::TariffVersion;
+use parkade_domain::ids::{SpotIndex, TariffVersion};
 use parkade_domain::reservation::{Circumstances, Reservation};
 use parkade_domain::tariff::{LotCalendar, Tariff};
 use parkade_domain::time::{Minute, Window};
@@ -48,6 +48,12 @@ impl Pricing {
             calendar: &self.calendar,
             circumstances: self.circumstances,
         }
+    }
+
+    /// The features of a spot of the lot.
+    #[must_use]
+    pub fn features(&self, spot: SpotIndex) -> Features {
+        self.facts.directory.get(spot).map_or_else(Features::default, |spot| spot.features)
     }
 
     /// The same stays under another version of the tariff.
@@ -120,9 +126,10 @@ impl Store {
         let lot = &facts.lot;
         let day = (stay.start().0 - lot.geometry.offset_minutes).div_euclid(parkade_domain::time::DAY_MINUTES);
         let days = self.occupancy(&[(lot.id.clone(), u32::try_from(day).unwrap_or(0))]).await?;
-        let total = u32::try_from(facts.directory.spots.len()).unwrap_or(u32::MAX).max(1);
-        let free = |day: &LotDay| u32::from(day.free_on(stay.start(), stay.end()));
-        let taken = days.first().map_or(0, |day| total.saturating_sub(free(day)));
-        Ok(u8::try_from(taken.saturating_mul(100) / total).unwrap_or(100))
+        let percent = |day: &LotDay| {
+            let (total, free) = (u32::from(day.spots).max(1), u32::from(day.free_on(stay.start(), stay.end())));
+            total.saturating_sub(free) * 100 / total
+        };
+        Ok(days.first().map_or(0, |day| u8::try_from(percent(day)).unwrap_or(100)))
     }
 }

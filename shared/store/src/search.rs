@@ -259,6 +259,10 @@ impl Store {
         until: Minute,
         wanted: usize,
     ) -> Result<Vec<(String, ReservationId)>, StoreError> {
+        let until = format!("{:010}", until.0);
+        if first > until.as_str() {
+            return Ok(Vec::new());
+        }
         let pages = self
             .client
             .query()
@@ -267,7 +271,7 @@ impl Store {
             .key_condition_expression("e = :e AND es BETWEEN :first AND :until")
             .expression_attribute_values(":e", text(partition))
             .expression_attribute_values(":first", text(first))
-            .expression_attribute_values(":until", text(format!("{:010}", until.0)))
+            .expression_attribute_values(":until", text(until))
             .limit(i32::try_from(wanted).unwrap_or(i32::MAX));
         let (mut found, mut start) = (Vec::new(), None);
         while found.len() < wanted {

@@ -133,7 +133,8 @@ impl Store {
                 self.cancel(&order, Reason::SpotOutOfService).await?;
                 return Ok(Some(Relocated::Refunded));
             };
-            let change = decide::relocate(&before, order.mark, Some(to))?;
+            let place = Some((to, context.features(to)));
+            let change = decide::relocate(&before, context.rules(), request.now_s, order.mark, place)?;
             if let Commit::Written = self.commit(&context.facts, &[(&before, &change)], request.now_s).await? {
                 return Ok(Some(Relocated::Moved { to }));
             }

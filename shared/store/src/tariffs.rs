@@ -27,7 +27,7 @@ pub struct TariffSummary {
     pub version: TariffVersion,
     /// Epoch second of the upload.
     pub created_at_s: i64,
-    /// From when it was last published; `None` for a draft.
+    /// When it first came or comes into force; `None` for a draft, or if another one took its place before.
     pub published_from: Option<Minute>,
 }
 
@@ -114,15 +114,52 @@ impl Store {
     }
 
     /// Lets new bookings get a version from an instant on; the present or earlier means now. Publishing it again for the same instant
-    /// changes nothing.
+    /// changes nothing. `expected` is the lot's version that the client has seen, if it says so.
     ///
     /// # Errors
-    /// [`LotError::UnknownTariff`], [`LotError::TooManyUpcoming`], or the store's.
+    /// [`LotError::UnknownTariff`], [`LotError::TooManyUpcoming`], [`LotError::VersionMismatch`], or the store's.
     pub async fn publish_tariff(
         &self,
         lot: &LotId,
         version: TariffVersion,
         from: Minute,
+        expected: Option<u32>,
+        now_s: i64,
+    ) -> Result<Lot, LotError> {
+        let change = |lot: Lot, now| Ok(lot.publishing(version, from, now));
+        self.change_publications(lot, version, change, expected, now_s).await
+    }
+
+    /// Takes back the publications of a version that have not come into force; none is no error, so a retry changes nothing.
+    ///
+    /// # Errors
+    /// [`LotError::UnknownTariff`], [`LotError::InForce`] if the version is in force and waits for nothing, [`LotError::VersionMismatch`],
+    /// or the store's.
+    pub async fn withdraw_tariff(
+        &self,
+        lot: &LotId,
+        version: TariffVersion,
+        expected: Option<u32>,
+        now_s: i64,
+    ) -> Result<Lot, LotError> {
+        let change = |lot: Lot, now| {
+            let mut next = lot.settled_at(now);
+            if next.tariff == version && next.upcoming.iter().all(|waiting| waiting.version != version) {
+                return Err(LotError::InForce);
+            }
+            next.upcoming.retain(|waiting| waiting.version != version);
+            Ok(next)
+        };
+        self.change_publications(lot, version, change, expected, now_s).await
+    }
+
+    /// Writes what `change` makes of the lot's publications, and what it means for the versions' own notes.
+    async fn change_publications(
+        &self,
+        lot: &LotId,
+        version: TariffVersion,
+        change: impl Fn(Lot, Minute) -> Result<Lot, LotError>,
+        expected: Option<u32>,
         now_s: i64,
     ) -> Result<Lot, LotError> {
         let now = Minute(now_s.div_euclid(60));
@@ -131,43 +168,56 @@ impl Store {
             if version == TariffVersion(0) || version > stored.newest_tariff {
                 return Err(LotError::UnknownTariff);
             }
-            let next = stored.clone().publishing(version, from, now);
-            if next == stored.clone().settled_at(now) {
+            let before = stored.clone().settled_at(now);
+            let next = change(stored.clone(), now)?;
+            if next == before {
                 return Ok(next);
+            }
+            if expected.is_some_and(|expected| expected != stored.version) {
+                return Err(LotError::VersionMismatch { current: stored.version });
             }
             if next.upcoming.len() > UPCOMING_MAX {
                 return Err(LotError::TooManyUpcoming);
             }
-            let noted = self.note_publication(lot, version, Some(from.max(now)))?;
-            if let Some(stored) = self.replace(&stored, next, vec![noted]).await? {
+            let notes = self.notes(&before, &next, now).await?;
+            if let Some(stored) = self.replace(&stored, next, notes).await? {
                 return Ok(stored);
             }
         }
         Err(contended())
     }
 
-    /// Takes back the publications of a version that have not come into force; none is no error, so a retry changes nothing.
-    ///
-    /// # Errors
-    /// [`LotError::UnknownTariff`], [`LotError::InForce`] if the version is in force and waits for nothing, or the store's.
-    pub async fn withdraw_tariff(&self, lot: &LotId, version: TariffVersion, now_s: i64) -> Result<Lot, LotError> {
-        let now = Minute(now_s.div_euclid(60));
-        for _ in 0..TRIES_MAX {
-            let stored = self.current(lot).await?;
-            if version == TariffVersion(0) || version > stored.newest_tariff {
-                return Err(LotError::UnknownTariff);
-            }
-            let mut next = stored.clone().settled_at(now);
-            if next.upcoming.iter().all(|publication| publication.version != version) {
-                return if next.tariff == version { Err(LotError::InForce) } else { Ok(next) };
-            }
-            next.upcoming.retain(|publication| publication.version != version);
-            let noted = self.note_publication(lot, version, None)?;
-            if let Some(stored) = self.replace(&stored, next, vec![noted]).await? {
-                return Ok(stored);
+    /// When versions whose publications changed first came or come into force. For lists and receipts; what is in force is the lot's word,
+    /// in the same transaction.
+    async fn notes(&self, before: &Lot, next: &Lot, now: Minute) -> Result<Vec<TransactWriteItem>, LotError> {
+        let waiting = |lot: &Lot| lot.upcoming.iter().map(|waiting| waiting.version).collect::<Vec<_>>();
+        let mut versions = [waiting(before), waiting(next), vec![before.tariff, next.tariff]].concat();
+        versions.sort_unstable();
+        versions.dedup();
+        let mut notes = Vec::new();
+        for version in versions {
+            let noted = self.summary(&next.id, version).await.map_err(LotError::Store)?;
+            let first_waiting =
+                next.upcoming.iter().find(|waiting| waiting.version == version).map(|waiting| waiting.from);
+            let from = match noted.and_then(|noted| noted.published_from) {
+                Some(past) if past <= now => Some(past),
+                _ if next.tariff == version => Some(now),
+                _ => first_waiting,
+            };
+            if from != noted.and_then(|noted| noted.published_from) {
+                notes.push(self.note_publication(&next.id, version, from)?);
             }
         }
-        Err(contended())
+        Ok(notes)
+    }
+
+    /// A version as a list shows it, if there is one of that number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn summary(&self, lot: &LotId, version: TariffVersion) -> Result<Option<TariffSummary>, StoreError> {
+        let page = self.tariffs(lot, Some(TariffVersion(version.0.saturating_add(1))), 1).await?;
+        Ok(page.items.first().copied().filter(|summary| summary.version == version))
     }
 
     /// A lot's tariff versions, newest first. `before` is the number that the last page ended with.
@@ -190,6 +240,7 @@ impl Store {
             .expression_attribute_values(":pk", text(keys::lot_partition(lot)))
             .expression_attribute_values(":first", text(keys::tariff_sort(TariffVersion(1))))
             .expression_attribute_values(":until", text(until))
+            .consistent_read(true)
             .scan_index_forward(false)
             .limit(limit);
         let answer = query.send().await.map_err(|error| classify("Query", &error))?;

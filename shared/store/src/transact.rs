@@ -50,6 +50,10 @@ pub(crate) async fn write(client: &Client, items: Vec<TransactWriteItem>) -> Res
             Err(error) => match cancellation(&error) {
                 None => return Err(classify(OPERATION, &error)),
                 Some(reasons) if collided(reasons) => wait(tried).await,
+                // Not a condition: an item that is too large, for one. It would never be written.
+                Some(reasons) if let Some(code) = invalid(reasons) => {
+                    return Err(StoreError::Refused { operation: OPERATION, cause: code.to_owned() });
+                }
                 Some(reasons) => return Ok(Outcome::Cancelled(reasons.to_vec())),
             },
         }
@@ -89,6 +93,14 @@ fn collided(reasons: &[CancellationReason]) -> bool {
     let transient =
         |code: &str| matches!(code, "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded");
     codes.peek().is_some() && codes.all(transient)
+}
+
+/// The reason for which a transaction is refused whatever the items hold.
+fn invalid(reasons: &[CancellationReason]) -> Option<&str> {
+    let codes = reasons.iter().filter_map(CancellationReason::code);
+    codes
+        .into_iter()
+        .find(|code| matches!(*code, "ValidationError" | "ItemCollectionSizeLimitExceeded" | "AccessDenied"))
 }
 
 async fn wait(tried: u32) {

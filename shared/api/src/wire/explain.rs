@@ -1,12 +1,18 @@
 //! Prices in words, and receipts that can be checked (P18).
 
+use std::collections::BTreeSet;
+
 use parkade_domain::ids::LotId;
 use parkade_domain::tariff::Receipt;
 use serde::{Deserialize, Serialize};
 
 use crate::fields::FieldErrors;
 use crate::problem::Problem;
+use crate::registry::FieldCode;
 use crate::wire::PriceView;
+
+/// Most validations of one receipt: a price is computed once for each and each order of them.
+const VALIDATIONS_MAX: usize = 20;
 
 /// Body of `POST /v1/prices/explain`.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +41,13 @@ impl ExplainRequest {
     pub fn check(self) -> Result<ExplainInput, Problem> {
         let mut errors = FieldErrors::new();
         let lot = errors.parse("/lot_id", &self.lot_id);
+        let facts = &self.receipt.facts;
+        errors.document("/receipt/facts/calendar", facts.calendar.validate());
+        let given: BTreeSet<_> = facts.validations.iter().map(|given| &given.id).collect();
+        if given.len() != facts.validations.len() || given.len() > VALIDATIONS_MAX {
+            let detail = format!("at most {VALIDATIONS_MAX}, each once");
+            errors.push("/receipt/facts/validations", FieldCode::TooMany, detail);
+        }
         errors.finish(lot.map(|lot| ExplainInput { lot, receipt: self.receipt }))
     }
 }

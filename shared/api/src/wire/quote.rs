@@ -22,7 +22,7 @@ pub struct QuoteRequest {
     pub lot_id: Option<String>,
     /// The vehicle's class.
     pub vehicle_class: Option<String>,
-    /// The number of a spot, whose features the price then includes.
+    /// The number of a spot, whose features the price then includes; with `action` `modify`: the new spot.
     pub spot_id: Option<String>,
     /// Start of the stay; with `action` `modify`: the new start.
     pub start_time: Option<String>,
@@ -102,18 +102,17 @@ impl QuoteRequest {
         let id = errors.required("/reservation_id", self.reservation_id);
         let id = id.and_then(|id| errors.parse::<ReservationId>("/reservation_id", &id));
         let action = errors.required("/action", self.action);
-        for (pointer, given) in [
-            ("/lot_id", self.lot_id.is_some()),
-            ("/vehicle_class", self.vehicle_class.is_some()),
-            ("/spot_id", self.spot_id.is_some()),
-        ] {
+        for (pointer, given) in [("/lot_id", self.lot_id.is_some()), ("/vehicle_class", self.vehicle_class.is_some())] {
             if given {
                 errors.push(pointer, FieldCode::NotAllowed, "the reservation says it");
             }
         }
         if action != Some(QuoteAction::Modify) {
-            for (pointer, given) in [("/start_time", self.start_time.is_some()), ("/end_time", self.end_time.is_some())]
-            {
+            for (pointer, given) in [
+                ("/start_time", self.start_time.is_some()),
+                ("/end_time", self.end_time.is_some()),
+                ("/spot_id", self.spot_id.is_some()),
+            ] {
                 if given {
                     errors.push(pointer, FieldCode::NotAllowed, "only with the action modify");
                 }
@@ -124,8 +123,8 @@ impl QuoteRequest {
             QuoteAction::Cancel => QuoteInput::Cancel(id),
             QuoteAction::CheckOut => QuoteInput::CheckOut(id),
             QuoteAction::Modify => {
-                let (start_time, end_time) = (self.start_time, self.end_time);
-                QuoteInput::Modify(id, ModifyRequest { start_time, end_time, spot_id: None }.check()?)
+                let Self { start_time, end_time, spot_id, .. } = self;
+                QuoteInput::Modify(id, ModifyRequest { start_time, end_time, spot_id }.check()?)
             }
         })
     }

@@ -40,6 +40,9 @@ const HOLIDAYS_MAX: usize = 500;
 /// Most events of a calendar, of all kinds: three a week for five years, in an item of at most 100 KB.
 const OCCASIONS_MAX: usize = 800;
 
+/// Most kinds of events: far more than a tariff has rates for.
+const KINDS_MAX: usize = 100;
+
 impl LotCalendar {
     /// A calendar of ordinary days.
     #[must_use]
@@ -71,7 +74,15 @@ impl LotCalendar {
         if self.events.values().map(Vec::len).sum::<usize>() > OCCASIONS_MAX {
             errors.push(FieldError::new("/events", "too_many", &format!("at most {OCCASIONS_MAX} events")));
         }
+        if self.events.len() > KINDS_MAX {
+            errors.push(FieldError::new("/events", "too_many", &format!("at most {KINDS_MAX} kinds of events")));
+        }
         for (kind, occasions) in &self.events {
+            if !kind.is_valid() {
+                let detail = "a kind of event is named by 1 to 40 of a-z, 0-9, - and _";
+                errors.push(FieldError::new("/events", "malformed", detail));
+                continue;
+            }
             for (position, occasion) in occasions.iter().enumerate() {
                 if occasion.end <= occasion.start {
                     let pointer = format!("/events/{}/{position}/end", kind.as_str());

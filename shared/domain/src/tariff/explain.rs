@@ -67,6 +67,7 @@ const fn rule_text(rule: Rule) -> (&'static str, &'static str) {
         Rule::EarlyExitProrated => ("Share for the time used", "Anteil für die genutzte Zeit"),
         Rule::EarlyExitFee => ("Fee for leaving early", "Gebühr für frühere Ausfahrt"),
         Rule::CancellationKept => ("Kept after cancellation", "Einbehalten nach Stornierung"),
+        Rule::ChangeKept => ("Kept after changing the booking", "Einbehalten nach Umbuchung"),
         Rule::ModificationFee => ("Fee for changing the booking", "Gebühr für die Umbuchung"),
         Rule::NoShowFee => ("Kept because nobody came", "Einbehalten wegen Nichterscheinens"),
     }

@@ -95,6 +95,8 @@ rules! {
     EarlyExitFee => "early_exit_fee",
     /// What the cancellation ladder leaves owed.
     CancellationKept => "cancellation_kept",
+    /// What a change of the booking left owed, above the price of the new one.
+    ChangeKept => "change_kept",
     /// Fee for changing a booking.
     ModificationFee => "modification_fee",
     /// The share of the prepayment kept from somebody who never came (I13, M10).

@@ -17,7 +17,9 @@ impl Tariff {
         }
         let table = self.tables.iter().find(|table| fits(&table.audience, request));
         let table = table.ok_or(TariffError::NoRate { class: request.class })?;
-        if let Some(max_minutes) = table.max_stay_minutes.filter(|most| request.window.minutes() > i64::from(*most)) {
+        // A longest stay is a rule of what may be booked. Who drove up and stayed longer owes the tariff's price all the same (T6).
+        let too_long = |most: &u32| request.basis == Basis::Booking && request.window.minutes() > i64::from(*most);
+        if let Some(max_minutes) = table.max_stay_minutes.filter(too_long) {
             return Err(TariffError::MaxStay { max_minutes });
         }
         let mut lines = self.walked(request, Rates::from(table))?;

@@ -323,7 +323,7 @@ fn shortening_a_stay_from_inside_refunds_what_leaving_then_would() {
 fn who_was_told_that_there_is_no_spot_owes_nothing() {
     let world = World::new();
     let d = world.confirmed();
-    let told = apply(&d, decide::relocate(&d, mark(1), None).unwrap());
+    let told = apply(&d, decide::relocate(&d, world.rules(), minute(7, 0).epoch_s(), mark(1), None).unwrap());
     let missed = decide::no_show(&told, world.rules(), minute(12, 30).epoch_s(), mark(2), false).unwrap();
     assert_eq!(refunds(&apply(&told, missed)), vec![800]);
     let at = minute(11, 59).epoch_s();

@@ -45,12 +45,15 @@ pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64, now_s
     put("ca", number(r.created_at_s));
     put("fp", bytes(r.fingerprint));
     put("mk", bytes(pack_marks(&r.marks)));
-    for (name, flag) in [("ev", r.vehicle.ev), ("ap", r.vehicle.accessible_permit), ("sb", r.spot_blocked)] {
+    for (name, flag) in
+        [("ev", r.vehicle.ev), ("ap", r.vehicle.accessible_permit), ("sb", r.spot_blocked), ("se", r.series)]
+    {
         if flag {
             put(name, AttributeValue::Bool(true));
         }
     }
-    for (name, at_s) in [("hx", r.hold_expires_at_s), ("en", r.entered_at_s), ("lv", r.left_at_s)] {
+    for (name, at_s) in [("hx", r.hold_expires_at_s), ("en", r.entered_at_s), ("lv", r.left_at_s), ("ea", r.ended_at_s)]
+    {
         if let Some(at_s) = at_s {
             put(name, number(at_s));
         }
@@ -122,6 +125,7 @@ pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
         spot: SpotIndex(reader.number("sp")?),
         window: window.and_then(|w| w.first().copied()).ok_or_else(|| reader.corrupt("w is not one window"))?,
         claims: windows("c")?,
+        series: reader.flag("se"),
         vehicle: Vehicle {
             class: reader.parsed("vc", VehicleClass::parse)?,
             ev: reader.flag("ev"),
@@ -140,6 +144,7 @@ pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
         created_at_s: reader.number("ca")?,
         entered_at_s: reader.number_maybe("en")?,
         left_at_s: reader.number_maybe("lv")?,
+        ended_at_s: reader.number_maybe("ea")?,
         reason,
         spot_blocked: reader.flag("sb"),
         fingerprint: reader.array("fp")?,
