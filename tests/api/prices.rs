@@ -288,3 +288,198 @@ async fn an_exit_opens_although_the_tariff_sells_no_stay_so_long() {
     let walked = api.post("/v1/gate/check-out", GATE, "wout", walked).await.expect(200);
     assert_eq!(total(&walked.body["price"]), 1_200, "five hours and a minute in stretches of two hours");
 }
+
+/// A lot whose ladder refunds nothing, with a premium spot.
+async fn strict(api: &Api, more: Value) {
+    let premium = json!({"spots": [{"number": "A1", "zone": "A", "size": "standard", "features": ["premium"]}]});
+    api.call("PUT", "/v1/lots/central/spots", OLGA).json(premium).await.expect(200);
+    let hourly = |id: &str, wanted: Value, add: i64| json!({"id": id, "for": wanted, "base": [{"every_minutes": 60, "add": add}]});
+    let tables = json!([hourly("premium", json!({"features": ["premium"]}), 700), hourly("all", json!({}), 200)]);
+    let mut terms = json!({"cancellation": []});
+    terms.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    put(api, &[("tariff", json!({"currency": "EUR", "tables": tables, "terms": terms}))]).await;
+}
+
+async fn change(api: &Api, id: &str, body: Value) -> Reply {
+    api.call("PATCH", &format!("/v1/reservations/{id}"), ALICE).json(body).await
+}
+
+/// The rules of the lines of what a reservation owes.
+async fn rules(api: &Api, id: &str) -> Vec<String> {
+    let price = api.get(&format!("/v1/reservations/{id}/price"), ALICE).await.expect(200).body["price"].clone();
+    price["lines"].as_array().unwrap().iter().map(|line| line["rule"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn no_change_is_a_way_round_the_ladder() {
+    let api = Api::new().await;
+    strict(&api, json!({})).await;
+    let id = api.confirmed("a", with(booking("12:00", "14:00"), "spot_id", json!("A1"))).await;
+    let cheaper = change(&api, &id, json!({"spot_id": "A2"})).await.expect(200);
+    assert_eq!((price_of(&cheaper), cheaper.body["refunded"]["amount_minor"].as_i64()), (1_400, Some(0)));
+    assert_eq!(rules(&api, &id).await, ["unit_rate", "change_kept"]);
+    let longer = json!({"spot_id": "A2", "end_time": "2026-11-21T15:00:00Z"});
+    assert_eq!(
+        price_of(&change(&api, &id, longer).await.expect(200)),
+        1_400,
+        "three hours there cost less than what is kept"
+    );
+
+    // Shortened, and then nobody comes.
+    let id = api.confirmed("b", with(booking("16:00", "20:00"), "spot_id", json!("A1"))).await;
+    let shorter = change(&api, &id, json!({"end_time": "2026-11-21T16:15:00Z"})).await.expect(200);
+    assert_eq!(price_of(&shorter), 2_800);
+    api.at("17:00:00");
+    let order =
+        parkade_store::Order::system(id.parse().unwrap(), parkade_store::Cause::NoShow, 0, api.now().timestamp());
+    api.deps.store.no_show(&order, false).await.unwrap();
+    let gone = api.get(&format!("/v1/reservations/{id}"), ALICE).await.expect(200);
+    assert_eq!((gone.text("status"), price_of(&gone)), ("no_show".to_owned(), 2_800));
+    assert_eq!(rules(&api, &id).await, ["no_show_fee", "change_kept"]);
+}
+
+#[tokio::test]
+async fn who_thinks_better_of_it_at_once_owes_nothing_also_after_a_change() {
+    let api = Api::new().await;
+    strict(&api, json!({"cool_off_minutes": 60})).await;
+    let id = api.confirmed("a", booking("12:00", "14:00")).await;
+    assert_eq!(price_of(&change(&api, &id, json!({"end_time": "2026-11-21T13:00:00Z"})).await.expect(200)), 200);
+    let gone = api.call("DELETE", &format!("/v1/reservations/{id}"), ALICE).send().await.expect(200);
+    assert_eq!((price_of(&gone), gone.body["refunded"]["amount_minor"].as_i64()), (0, Some(400)));
+}
+
+#[tokio::test]
+async fn a_free_booking_is_not_changed_into_an_unpaid_one() {
+    let api = Api::new().await;
+    let tables = json!([{"id": "all", "base": [{"every_minutes": 60, "add": 200}],
+        "windows": [{"id": "evening", "at": {"from": "18:00", "to": "06:00"}, "free": true}]}]);
+    let terms = json!({"modification": {"fee_minor": 150}});
+    put(&api, &[("tariff", json!({"currency": "EUR", "tables": tables, "terms": terms}))]).await;
+    let id = api.held("a", booking("18:00", "20:00")).await;
+    let day = json!({"start_time": "2026-11-21T12:00:00Z"});
+    change(&api, &id, day).await.refused(409, "booking_was_free");
+    let evening = json!({"start_time": "2026-11-21T19:00:00Z"});
+    assert_eq!(
+        price_of(&change(&api, &id, evening).await.expect(200)),
+        0,
+        "what was not paid for costs no fee to change"
+    );
+}
+
+#[tokio::test]
+async fn the_lines_of_a_cancellation_can_be_read_afterwards_and_a_series_has_no_receipt() {
+    let api = Api::new().await;
+    let fees = json!([{"id": "service", "amount": 30, "refundable": false}]);
+    let tariff = with(
+        with(tariff(50), "fees", fees),
+        "terms",
+        json!({"cancellation": [{"hours_before_start": 1, "refund_basis_points": 5_000}]}),
+    );
+    put(&api, &[("tariff", tariff)]).await;
+    let id = api.confirmed("a", booking("12:00", "14:00")).await;
+    api.call("DELETE", &format!("/v1/reservations/{id}"), ALICE).send().await.expect(200);
+    api.at("13:00:00");
+    assert_eq!(rules(&api, &id).await, ["service_fee_kept", "cancellation_kept"]);
+    let series = json!({"lot_id": "central", "vehicle": {"class": "standard"}, "recurrence":
+        {"weekdays": ["mon", "tue"], "start": "09:00", "end": "17:00", "from": "2026-11-23", "until": "2026-11-25"}});
+    let series = api.held("s", series).await;
+    for _ in 0..2 {
+        let price = api.get(&format!("/v1/reservations/{series}/price"), ALICE).await.expect(200);
+        assert_eq!(price.body.get("receipt"), None);
+        api.call("DELETE", &format!("/v1/reservations/{series}"), ALICE).key("gone").send().await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_service_fee_is_kept_by_whoever_leaves_early_or_does_not_come() {
+    let api = Api::new().await;
+    let fees = json!([{"id": "service", "amount": 30, "refundable": false}]);
+    let terms = json!({"early_exit": "prorated", "no_show_fee_basis_points": 0});
+    put(&api, &[("tariff", with(with(tariff(50), "fees", fees), "terms", terms))]).await;
+    let (early, missing) =
+        (api.confirmed("a", booking("12:00", "14:00")).await, api.confirmed("b", booking("12:00", "14:00")).await);
+    api.at("12:00:00");
+    let stay = json!({"lot_id": "central", "reservation_id": early});
+    api.post("/v1/gate/check-in", GATE, "in", stay.clone()).await.expect(200);
+    api.at("13:00:00");
+    let left = api.post("/v1/gate/check-out", GATE, "out", stay).await.expect(200);
+    assert_eq!(total(&left.body["price"]), 200 + 30);
+    let order =
+        parkade_store::Order::system(missing.parse().unwrap(), parkade_store::Cause::NoShow, 0, api.now().timestamp());
+    api.deps.store.no_show(&order, false).await.unwrap();
+    assert_eq!(price_of(&api.get(&format!("/v1/reservations/{missing}"), ALICE).await.expect(200)), 30);
+}
+
+#[tokio::test]
+async fn every_exit_opens_and_a_short_maximum_keeps_no_drive_up_out() {
+    for early_exit in
+        [json!("none"), json!("reprice"), json!("prorated"), json!({"prorated_minus_fee": {"fee_minor_min": 100}})]
+    {
+        let api = Api::new().await;
+        // Sold from four hours on, and nothing else.
+        let tables =
+            json!([{"id": "all", "products": [{"id": "day", "min_minutes": 240, "charge": [{"total": 900}]}]}]);
+        put(&api, &[("tariff", json!({"currency": "EUR", "tables": tables, "terms": {"early_exit": early_exit}}))])
+            .await;
+        let id = api.confirmed("a", booking("12:00", "18:00")).await;
+        let stay = json!({"lot_id": "central", "reservation_id": id});
+        api.at("12:00:00");
+        api.post("/v1/gate/check-in", GATE, "in", stay.clone()).await.expect(200);
+        api.at("13:30:00");
+        let left = api.post("/v1/gate/check-out", GATE, "out", stay).await.expect(200);
+        assert!(total(&left.body["price"]) <= 900, "{}", left.body);
+    }
+    let api = Api::new().await;
+    let tables = json!([{"id": "all", "base": [{"every_minutes": 60, "add": 200}], "max_stay_minutes": 30}]);
+    put(&api, &[("tariff", json!({"currency": "EUR", "tables": tables}))]).await;
+    let walk_in = json!({"lot_id": "central", "walk_in": {"class": "standard"}, "plate": {"text": "AB 1"}});
+    api.post("/v1/gate/check-in", GATE, "w", walk_in).await.expect(200);
+    let large = json!({"lot_id": "central", "walk_in": {"class": "motorcycle"}, "plate": {"text": "AB 2"}});
+    put(&api, &[("tariff", tariff(50))]).await;
+    api.post("/v1/gate/check-in", GATE, "m", large).await.refused(422, "not_priced");
+}
+
+#[tokio::test]
+async fn who_is_moved_to_a_lesser_spot_gets_the_difference_back() {
+    let api = Api::new().await;
+    strict(&api, json!({})).await;
+    let id = api.confirmed("a", with(booking("12:00", "14:00"), "spot_id", json!("A1"))).await;
+    let out = json!({"status": "out_of_service", "until": "2026-11-21T18:00"});
+    api.call("PUT", "/v1/lots/central/spots/A1/status", OLGA).json(out).await.expect(200);
+    let moved = api.get(&format!("/v1/reservations/{id}"), ALICE).await.expect(200);
+    assert_eq!((moved.text("spot_id"), price_of(&moved)), ("A2".to_owned(), 400));
+    assert_eq!(moved.body["refunded"]["amount_minor"], 1_000);
+}
+
+#[tokio::test]
+async fn a_receipt_shows_no_draft_and_is_small() {
+    let api = Api::new().await;
+    let id = api.held("a", booking("12:00", "14:00")).await;
+    let receipt = api.get(&format!("/v1/reservations/{id}/price"), ALICE).await.expect(200).body["receipt"].clone();
+    api.call("POST", "/v1/lots/central/tariffs", OLGA).json(tariff(90)).await.expect(201);
+    let mut of_draft = receipt.clone();
+    of_draft["price"]["tariff_version"] = json!(2);
+    let check = async |token: &str, receipt: &Value| {
+        api.call("POST", "/v1/prices/explain", token).json(json!({"lot_id": "central", "receipt": receipt})).await
+    };
+    check(ALICE, &of_draft).await.refused(404, "tariff_not_found");
+    assert_eq!(total(&check(OLGA, &of_draft).await.expect(200).body["expected"]), 720);
+    let mut many = receipt;
+    many["facts"]["validations"] = json!((0..21).map(|n| json!({"id": format!("v{n}")})).collect::<Vec<_>>());
+    let refused = check(ALICE, &many).await.refused(422, "invalid_fields");
+    assert_eq!(refused.errors(), [("/receipt/facts/validations".to_owned(), "too_many".to_owned())]);
+}
+
+#[tokio::test]
+async fn another_spot_is_quoted_before_it_is_taken() {
+    let api = Api::new().await;
+    strict(&api, json!({"modification": {"fee_minor": 150}})).await;
+    let id = api.confirmed("a", booking("12:00", "14:00")).await;
+    let wish = json!({"reservation_id": id, "action": "modify", "spot_id": "A1"});
+    let quote = quoted(&api, wish).await.expect(200).body["settlement"].clone();
+    assert_eq!(total(&quote["owed"]), 1_400 + 150);
+    assert_eq!(price_of(&change(&api, &id, json!({"spot_id": "A1"})).await.expect(200)), 1_550);
+    // What is kept, and the fee for the next change on top of it.
+    assert_eq!(price_of(&change(&api, &id, json!({"spot_id": "A2"})).await.expect(200)), 1_700);
+    quoted(&api, with(asked("12:00", "14:00"), "spot_id", json!("M1"))).await.refused(422, "vehicle_fits_nowhere");
+}

@@ -58,6 +58,14 @@ async fn every_problem_is_reached_with_its_status() {
         Code::VehicleFitsNowhere,
     );
 
+    let evening = json!({"currency": "EUR", "tables": [{"id": "all", "base": [{"every_minutes": 60, "add": 200}],
+        "windows": [{"id": "evening", "at": {"from": "22:00", "to": "06:00"}, "free": true}]}]});
+    api.call("PUT", "/v1/lots/central", OLGA).json(with(lot(), "tariff", evening)).await.expect(200);
+    let free = api.held("free", booking("21:00", "22:00")).await;
+    let dearer = json!({"start_time": "2026-11-21T20:00:00Z"});
+    saw(api.call("PATCH", &format!("/v1/reservations/{free}"), ALICE).json(dearer).await, Code::BookingWasFree);
+    api.call("PUT", "/v1/lots/central", OLGA).json(lot()).await.expect(200);
+
     let quoted = api.call("POST", "/v1/quotes", ALICE).json(json!({"lot_id": "central", "vehicle_class": "standard",
         "start_time": "2026-11-21T18:00:00Z", "end_time": "2026-11-21T19:00:00Z"}));
     let quote = quoted.await.expect(200).body["price"]["quote"].clone();

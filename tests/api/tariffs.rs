@@ -189,3 +189,24 @@ async fn last_days_stays_are_tried_under_another_version() {
         assert_eq!(refused.refused(422, "invalid_fields").errors()[0].0, pointer);
     }
 }
+
+#[tokio::test]
+async fn a_list_says_what_is_in_force_whatever_was_taken_back() {
+    let api = Api::new().await;
+    operator(&api, "POST", "", tariff(90)).await.expect(201);
+    operator(&api, "POST", "", tariff(95)).await.expect(201);
+    operator(&api, "PUT", "/2/publication", json!({"from": "2026-11-22T00:00"})).await.expect(200);
+    operator(&api, "PUT", "/1/publication", json!({"from": "2026-11-23T00:00"})).await.expect(200);
+    operator(&api, "DELETE", "/1/publication", json!({})).await.expect(200);
+    assert_eq!(listed(&api).await, states([(3, "draft"), (2, "scheduled"), (1, "in_force")]));
+    // Another one takes its place.
+    operator(&api, "PUT", "/3/publication", json!({"from": "2026-11-22T00:00"})).await.expect(200);
+    assert_eq!(listed(&api).await, states([(3, "scheduled"), (2, "draft"), (1, "in_force")]));
+
+    let lot = api.call("PUT", &format!("{TARIFFS}/2/publication"), OLGA).header("if-match", "\"v1\"");
+    lot.json(json!({})).await.refused(412, "version_mismatch");
+    let seen = operator(&api, "PUT", "/2/publication", json!({"from": "2026-11-24T00:00"})).await.expect(200);
+    let fresh = api.call("PUT", &format!("{TARIFFS}/2/publication"), OLGA).header("if-match", seen.header("etag"));
+    fresh.json(json!({})).await.expect(200);
+    assert_eq!(listed(&api).await, states([(3, "scheduled"), (2, "in_force"), (1, "retired")]));
+}
