@@ -1,4 +1,4 @@
-//! The payment provider: a slim client of Stripe's PaymentIntents and Refunds, and the keys that make asking again safe.
+//! The payment provider: a slim client of Stripe's PaymentIntents and Refunds, the keys that make asking again safe, and its webhooks.
 //!
 //! This crate promises: one HTTP call per method and no retry of its own; an answer is either definite or
 //! [`PaymentError::Unknown`], and nothing is called definite that is not; parsing reads only the fields it needs, so a new
@@ -14,6 +14,7 @@ mod id;
 mod key;
 mod types;
 mod units;
+mod webhook;
 mod wire;
 
 pub use client::{API_VERSION, CONNECT_TIMEOUT, Config, ConfigError, SecretKey, StripeClient, TOTAL_TIMEOUT};
@@ -21,3 +22,6 @@ pub use error::{PaymentError, Uncertainty};
 pub use id::{InvalidProviderId, ProviderId};
 pub use key::{Purpose, provider_key};
 pub use types::{Charge, ChargeRequest, ChargeStatus, Refund, RefundRequest, RefundStatus};
+pub use webhook::{
+    EmptySecret, Event, EventObject, PAYLOAD_BYTES_MAX, SIGNATURE_TOLERANCE_S, WebhookError, WebhookSecrets,
+};

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use parkade_domain::money::Currency;
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::{PaymentError, Uncertainty};
 use crate::id::ProviderId;
@@ -49,33 +50,62 @@ pub(crate) struct Answer {
 
 /// Reads a PaymentIntent.
 pub(crate) fn charge(answer: &Answer) -> Result<Charge, PaymentError> {
-    #[derive(Deserialize)]
-    struct PaymentIntent {
-        id: ProviderId,
-        status: ChargeStatus,
-        amount: i64,
-        #[serde(default)]
-        amount_received: i64,
-        currency: String,
-    }
-    let read: PaymentIntent = object(answer)?;
-    let (currency, amount_minor) = our_amount(read.amount, &read.currency)?;
-    let received_minor = from_stripe(read.amount_received, currency).ok_or(Uncertainty::Unreadable)?;
-    Ok(Charge { payment_intent: read.id, status: read.status, amount_minor, received_minor, currency })
+    object::<PaymentIntentWire>(answer)?.read()
+}
+
+/// Reads a PaymentIntent inside something else.
+pub(crate) fn charge_in(fields: &Value) -> Result<Charge, PaymentError> {
+    inside::<PaymentIntentWire>(fields, "payment_intent")?.read()
 }
 
 /// Reads a Refund.
 pub(crate) fn refund(answer: &Answer) -> Result<Refund, PaymentError> {
-    #[derive(Deserialize)]
-    struct Object {
-        id: ProviderId,
-        status: RefundStatus,
-        amount: i64,
-        currency: String,
+    object::<RefundWire>(answer)?.read()
+}
+
+/// Reads a Refund inside something else.
+pub(crate) fn refund_in(fields: &Value) -> Result<Refund, PaymentError> {
+    inside::<RefundWire>(fields, "refund")?.read()
+}
+
+#[derive(Deserialize)]
+struct PaymentIntentWire {
+    id: ProviderId,
+    status: ChargeStatus,
+    amount: i64,
+    #[serde(default)]
+    amount_received: i64,
+    currency: String,
+}
+
+impl PaymentIntentWire {
+    fn read(self) -> Result<Charge, PaymentError> {
+        let (currency, amount_minor) = our_amount(self.amount, &self.currency)?;
+        let received_minor = from_stripe(self.amount_received, currency).ok_or(Uncertainty::Unreadable)?;
+        Ok(Charge { payment_intent: self.id, status: self.status, amount_minor, received_minor, currency })
     }
-    let read: Object = object(answer)?;
-    let (currency, amount_minor) = our_amount(read.amount, &read.currency)?;
-    Ok(Refund { id: read.id, status: read.status, amount_minor, currency })
+}
+
+#[derive(Deserialize)]
+struct RefundWire {
+    id: ProviderId,
+    status: RefundStatus,
+    amount: i64,
+    currency: String,
+}
+
+impl RefundWire {
+    fn read(self) -> Result<Refund, PaymentError> {
+        let (currency, amount_minor) = our_amount(self.amount, &self.currency)?;
+        Ok(Refund { id: self.id, status: self.status, amount_minor, currency })
+    }
+}
+
+fn inside<T: for<'a> Deserialize<'a>>(fields: &Value, kind: &str) -> Result<T, PaymentError> {
+    if fields.get("object").and_then(Value::as_str) != Some(kind) {
+        return Err(Uncertainty::Unreadable.into());
+    }
+    T::deserialize(fields).map_err(|_| Uncertainty::Unreadable.into())
 }
 
 fn object<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T, PaymentError> {
