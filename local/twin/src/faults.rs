@@ -36,6 +36,10 @@ pub enum Target {
     Charge,
     /// `POST /v1/refunds`
     Refund,
+    /// `POST /v1/payment_intents/{id}/capture`
+    Capture,
+    /// `POST /v1/payment_intents/{id}/cancel`
+    Cancel,
 }
 
 /// The body of `POST /_twin/faults`.

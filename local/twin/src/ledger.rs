@@ -44,14 +44,39 @@ pub(crate) struct Intent {
 pub(crate) enum Outcome {
     Unpaid,
     RequiresAction,
-    Declined { charge: String, decline_code: String, error: Value },
-    Succeeded { charge: String },
+    /// The payer did not pass the issuer's question.
+    AuthenticationFailed,
+    Declined {
+        charge: String,
+        decline_code: String,
+        error: Value,
+    },
+    /// The money is reserved, to be captured or released.
+    Authorised {
+        charge: String,
+    },
+    Succeeded {
+        charge: String,
+        /// All of it if absent.
+        #[serde(default)]
+        captured: Option<i64>,
+    },
+    Canceled {
+        reason: Option<String>,
+    },
 }
 
 impl Intent {
     /// Money taken.
     pub(crate) fn captured(&self) -> i64 {
-        if matches!(self.outcome, Outcome::Succeeded { .. }) { self.amount } else { 0 }
+        match self.outcome {
+            Outcome::Succeeded { captured, .. } => captured.unwrap_or(self.amount),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn refunds(&self) -> &[Refund] {
+        &self.refunds
     }
 
     /// Money given back: always the sum of the refunds, never a counter.
@@ -61,8 +86,12 @@ impl Intent {
 
     pub(crate) fn charge_id(&self) -> Option<&str> {
         match &self.outcome {
-            Outcome::Declined { charge, .. } | Outcome::Succeeded { charge } => Some(charge),
-            Outcome::Unpaid | Outcome::RequiresAction => None,
+            Outcome::Declined { charge, .. } | Outcome::Authorised { charge } | Outcome::Succeeded { charge, .. } => {
+                Some(charge)
+            }
+            Outcome::Unpaid | Outcome::RequiresAction | Outcome::AuthenticationFailed | Outcome::Canceled { .. } => {
+                None
+            }
         }
     }
 }
@@ -82,7 +111,7 @@ pub(crate) struct Refund {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Use {
     pub(crate) key: String,
-    pub(crate) endpoint: &'static str,
+    pub(crate) endpoint: String,
     pub(crate) parameters: String,
 }
 
@@ -150,6 +179,9 @@ impl Ledger {
     pub(crate) fn execute(&mut self, of: Option<&Use>, command: Command, now: u64, crash: bool) -> Reply {
         let (change, mut reply) = match command {
             Command::CreateIntent(command) => self.create_intent(command, now),
+            Command::CaptureIntent(command) => self.capture_intent(&command),
+            Command::CancelIntent { id, reason } => self.cancel_intent(&id, reason),
+            Command::Authenticate { id, success } => self.authenticate(&id, success),
             Command::CreateRefund(command) => self.create_refund(command, now),
         };
         if crash {
@@ -157,7 +189,7 @@ impl Ledger {
         }
         let saved = of.map(|of| Saved {
             key: of.key.clone(),
-            endpoint: of.endpoint.to_owned(),
+            endpoint: of.endpoint.clone(),
             parameters: of.parameters.clone(),
             status: reply.status,
             body: reply.body.clone(),
@@ -171,6 +203,15 @@ impl Ledger {
         }
         self.apply(entry);
         reply
+    }
+
+    pub(crate) fn find_intent(&self, id: &str) -> Option<&Intent> {
+        self.intents.get(id)
+    }
+
+    /// Oldest first.
+    pub(crate) fn intents(&self) -> impl DoubleEndedIterator<Item = &Intent> {
+        self.intents.values()
     }
 
     pub(crate) fn get_intent(&self, id: &str) -> Reply {
@@ -194,10 +235,16 @@ impl Ledger {
         let mut books = Books::default();
         for intent in self.intents.values() {
             let Some(charge) = intent.charge_id() else { continue };
+            let amount = match intent.outcome {
+                // Reserved is not taken.
+                Outcome::Authorised { .. } => continue,
+                Outcome::Succeeded { .. } => intent.captured(),
+                _ => intent.amount,
+            };
             books.add_charge(BookedCharge {
                 id: charge.to_owned(),
                 payment_intent: intent.id.clone(),
-                amount: intent.amount,
+                amount,
                 currency: intent.currency.clone(),
                 decline_code: match &intent.outcome {
                     Outcome::Declined { decline_code, .. } => Some(decline_code.clone()),
@@ -223,7 +270,8 @@ impl Ledger {
 
     fn create_intent(&self, command: CreateIntent, now: u64) -> (Option<Change>, Reply) {
         let number = self.intents.len() + 1;
-        let charge = format!("ch_twin{number:08}");
+        let id = format!("pi_twin{number:08}");
+        let charge = charge_of(&id);
         let behaviour = match &command.method {
             Some((_, behaviour)) if command.confirm => Some(*behaviour),
             _ => None,
@@ -231,13 +279,14 @@ impl Ledger {
         let name = command.method.map(|(name, _)| name);
         let outcome = match behaviour {
             None => Outcome::Unpaid,
-            Some(Behaviour::Approve) => Outcome::Succeeded { charge },
+            Some(Behaviour::Approve) if command.capture_method == "manual" => Outcome::Authorised { charge },
+            Some(Behaviour::Approve) => Outcome::Succeeded { charge, captured: None },
             Some(Behaviour::Authenticate) if command.off_session => declined(&AUTHENTICATION_REQUIRED, charge, &name),
             Some(Behaviour::Authenticate) => Outcome::RequiresAction,
             Some(Behaviour::Decline(decline)) => declined(&decline, charge, &name),
         };
         let intent = Intent {
-            id: format!("pi_twin{number:08}"),
+            id,
             created: now,
             amount: command.amount,
             currency: command.currency,
@@ -296,7 +345,9 @@ impl Ledger {
 
     fn apply(&mut self, entry: Entry) {
         match entry.change {
-            Some(Change::Intent(intent)) => {
+            Some(Change::Intent(mut intent)) => {
+                // Its refunds are lines of their own.
+                intent.refunds = self.intents.remove(&intent.id).map(|known| known.refunds).unwrap_or_default();
                 self.intents.insert(intent.id.clone(), intent);
             }
             Some(Change::Refund(refund)) => {
@@ -315,7 +366,7 @@ impl Ledger {
 
 fn answer_known_key(of: &Use, state: &KeyState) -> Reply {
     let (endpoint, parameters) = match state {
-        KeyState::InFlight(first) => (first.endpoint, &first.parameters),
+        KeyState::InFlight(first) => (first.endpoint.as_str(), &first.parameters),
         KeyState::Done(saved) => (saved.endpoint.as_str(), &saved.parameters),
     };
     let reused = |what: &str| {
@@ -339,12 +390,17 @@ fn answer_known_key(of: &Use, state: &KeyState) -> Reply {
     }
 }
 
+/// The id of an intent's one charge.
+pub(crate) fn charge_of(intent: &str) -> String {
+    intent.replacen("pi_", "ch_", 1)
+}
+
 fn declined(decline: &Decline, charge: String, payment_method: &Option<String>) -> Outcome {
     let error = wire::card_error(decline, &charge, payment_method.as_deref().unwrap_or_default());
     Outcome::Declined { charge, decline_code: decline.decline_code.to_owned(), error }
 }
 
-fn missing(status: u16, object: &str, id: &str, param: &str) -> ApiError {
+pub(crate) fn missing(status: u16, object: &str, id: &str, param: &str) -> ApiError {
     let message = format!("No such {object}: '{id}'");
     ApiError::new(status, "invalid_request_error", message).code("resource_missing").param(param)
 }
@@ -358,7 +414,7 @@ mod tests {
         "amount=1250&currency=eur&confirm=true&payment_method=pm_card_visa&payment_method_types[]=card";
 
     fn usage(key: &str, parameters: &str) -> Use {
-        Use { key: key.into(), endpoint: "/v1/payment_intents", parameters: parameters.into() }
+        Use { key: key.into(), endpoint: "/v1/payment_intents".into(), parameters: parameters.into() }
     }
 
     fn charge(body: &str) -> Result<Command, ApiError> {
@@ -376,7 +432,7 @@ mod tests {
         };
         assert_eq!(status(ledger.admit(Some(&first), charge(CHARGE))), 409);
         assert_eq!(status(ledger.admit(Some(&usage("k", "b")), charge(CHARGE))), 400);
-        let elsewhere = Use { endpoint: "/v1/refunds", ..first };
+        let elsewhere = Use { endpoint: "/v1/refunds".into(), ..first };
         assert_eq!(status(ledger.admit(Some(&elsewhere), charge(CHARGE))), 400);
         assert_eq!(ledger.books(), Books::default());
     }
@@ -400,7 +456,7 @@ mod tests {
         assert_eq!(ledger.books().totals["eur"].charges, 1);
 
         let refund = || create_refund(Form::parse(b"payment_intent=pi_twin00000001&amount=1251"));
-        let of = Use { endpoint: "/v1/refunds", ..usage("r", "b") };
+        let of = Use { endpoint: "/v1/refunds".into(), ..usage("r", "b") };
         let Admission::Run(command) = ledger.admit(Some(&of), refund()) else { panic!("runs") };
         let refused = ledger.execute(Some(&of), command, 2, false);
         let Admission::Answer(replay) = ledger.admit(Some(&of), refund()) else { panic!("replays") };

@@ -8,7 +8,10 @@
 //! | route | what |
 //! |---|---|
 //! | `POST /v1/payment_intents`, `GET /v1/payment_intents/{id}` | create and confirm, retrieve |
-//! | `POST /v1/refunds`, `GET /v1/refunds/{id}` | refund, retrieve |
+//! | `POST /v1/payment_intents/{id}/capture`, `…/cancel` | take what was authorised, release it |
+//! | `GET /v1/payment_intents/search` | by one metadata entry |
+//! | `POST`, `GET /v1/refunds`, `GET /v1/refunds/{id}` | refund, list of a PaymentIntent, retrieve |
+//! | `POST /_twin/authenticate/{id}/success`, `…/failure` | what the payer does with 3-D Secure |
 //! | `GET`, `POST`, `DELETE /_twin/faults` | faults that the next calls meet ([`Fault`]) |
 //! | `GET /_twin/books` | every charge and refund with totals ([`Books`]) |
 //!
@@ -17,7 +20,7 @@
 mod books;
 mod cards;
 mod faults;
-
+mod intents;
 mod journal;
 mod ledger;
 mod params;

@@ -21,7 +21,10 @@ pub use client::{API_VERSION, CONNECT_TIMEOUT, Config, ConfigError, SecretKey, S
 pub use error::{PaymentError, Uncertainty};
 pub use id::{InvalidProviderId, ProviderId};
 pub use key::{Purpose, provider_key};
-pub use types::{Charge, ChargeRequest, ChargeStatus, Refund, RefundRequest, RefundStatus};
+pub use types::{
+    Capture, CaptureRequest, Charge, ChargeRequest, ChargeStatus, ChargeTerms, Presence, Refund, RefundRequest,
+    RefundStatus,
+};
 pub use webhook::{
     EmptySecret, Event, EventObject, PAYLOAD_BYTES_MAX, SIGNATURE_TOLERANCE_S, WebhookError, WebhookSecrets,
 };
