@@ -26,6 +26,14 @@ pub enum FaultKind {
     /// 429 and nothing was done.
     #[serde(rename = "429")]
     TooManyRequests,
+    /// Its events are delivered first, then it is answered.
+    WebhookBeforeReply,
+    /// Each of its events is delivered twice.
+    WebhookDuplicate,
+    /// Its last event is delivered first.
+    WebhookReordered,
+    /// Its events are never delivered.
+    WebhookNever,
 }
 
 /// Which calls a fault is for.

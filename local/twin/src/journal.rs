@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::ledger::{Intent, Refund};
+use crate::outbox::Event;
 
 /// Why a journal cannot be used.
 #[derive(Debug, Error)]
@@ -49,11 +50,14 @@ pub(crate) struct Entry {
     v: u32,
     pub(crate) change: Option<Change>,
     pub(crate) saved: Option<Saved>,
+    /// What is to be told about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) events: Vec<Event>,
 }
 
 impl Entry {
     pub(crate) fn new(change: Option<Change>, saved: Option<Saved>) -> Self {
-        Self { v: VERSION, change, saved }
+        Self { v: VERSION, change, saved, events: Vec::new() }
     }
 }
 
@@ -63,6 +67,8 @@ impl Entry {
 pub(crate) enum Change {
     Intent(Intent),
     Refund(Refund),
+    /// The event with this id was taken, or shall never be.
+    Delivered(String),
 }
 
 /// What an idempotency key was used for and what it answers.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::books::{BookedCharge, BookedRefund, Books};
 use crate::cards::{AUTHENTICATION_REQUIRED, Behaviour, Decline};
 use crate::journal::{Change, Entry, Journal, OpenError, Saved};
+use crate::outbox::Event;
 use crate::params::{Command, CreateIntent, CreateRefund};
 use crate::reply::{ApiError, Reply};
 use crate::wire;
@@ -135,6 +136,13 @@ pub(crate) struct Ledger {
     /// Refund id → intent id.
     refunds: BTreeMap<String, String>,
     keys: BTreeMap<String, KeyState>,
+    /// Events nobody has taken yet.
+    undelivered: BTreeMap<String, Event>,
+    /// Number of events so far.
+    events: u64,
+    /// Events of the last execution.
+    fresh: Vec<Event>,
+    watched: bool,
     journal: Option<Journal>,
 }
 
@@ -194,13 +202,16 @@ impl Ledger {
             status: reply.status,
             body: reply.body.clone(),
         });
-        let entry = Entry::new(change, saved);
+        let events = self.events_of(change.as_ref(), now);
+        let mut entry = Entry::new(change, saved);
+        entry.events = events;
         if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(&entry)) {
             if let Some(of) = of {
                 self.keys.remove(&of.key);
             }
             return ApiError::new(500, "api_error", format!("The twin cannot write its journal: {error}")).into_reply();
         }
+        self.fresh.clone_from(&entry.events);
         self.apply(entry);
         reply
     }
@@ -343,7 +354,57 @@ impl Ledger {
         (Some(Change::Refund(refund)), reply)
     }
 
+    /// From now on changes make events.
+    pub(crate) fn watch(&mut self) {
+        self.watched = true;
+    }
+
+    pub(crate) fn undelivered(&self) -> Vec<Event> {
+        self.undelivered.values().cloned().collect()
+    }
+
+    pub(crate) fn take_fresh(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Forgets an event. If that cannot be written, it is delivered again after a restart, which may happen anyway.
+    pub(crate) fn delivered(&mut self, id: &str) {
+        if self.undelivered.contains_key(id) {
+            let entry = Entry::new(Some(Change::Delivered(id.to_owned())), None);
+            drop(self.journal.as_mut().map(|journal| journal.append(&entry)));
+            self.apply(entry);
+        }
+    }
+
+    fn events_of(&self, change: Option<&Change>, now: u64) -> Vec<Event> {
+        let told: Vec<(&str, Value)> = match change {
+            Some(Change::Intent(intent)) if self.watched => {
+                let new = !self.intents.contains_key(&intent.id);
+                let kinds = new.then_some("payment_intent.created").into_iter().chain(wire::event_kind(intent));
+                kinds.map(|kind| (kind, wire::intent(intent))).collect()
+            }
+            Some(Change::Refund(refund)) if self.watched => {
+                let intent = self.intents.get(&refund.payment_intent);
+                intent.map(|intent| ("refund.created", wire::refund(refund, intent))).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        let numbered = told.into_iter().zip(self.events + 1..);
+        numbered
+            .map(|((kind, object), number)| Event {
+                id: format!("evt_twin{number:08}"),
+                created: now,
+                kind: kind.to_owned(),
+                object,
+            })
+            .collect()
+    }
+
     fn apply(&mut self, entry: Entry) {
+        for event in entry.events {
+            self.events += 1;
+            self.undelivered.insert(event.id.clone(), event);
+        }
         match entry.change {
             Some(Change::Intent(mut intent)) => {
                 // Its refunds are lines of their own.
@@ -355,6 +416,9 @@ impl Ledger {
                 if let Some(intent) = self.intents.get_mut(&refund.payment_intent) {
                     intent.refunds.push(refund);
                 }
+            }
+            Some(Change::Delivered(id)) => {
+                self.undelivered.remove(&id);
             }
             None => {}
         }

@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::Twin;
 use crate::faults::{Fault, FaultKind, Target};
 use crate::ledger::{Admission, Use};
+use crate::outbox::{Event, publish};
 use crate::params::{Command, Form, cancel_intent, capture_intent, create_intent, create_refund};
 use crate::reply::{ApiError, Reply};
 
@@ -83,7 +84,8 @@ async fn authenticate(State(twin): State<Twin>, Path((id, outcome)): Path<(Strin
         "failure" => false,
         _ => return json(StatusCode::BAD_REQUEST, &"the outcome is success or failure"),
     };
-    let reply = twin.ledger().execute(None, Command::Authenticate { id, success }, now(), false);
+    let (reply, events) = execute(&twin, None, Command::Authenticate { id, success }, false);
+    publish(&twin, events, FaultKind::Approve).await;
     respond(&twin, reply)
 }
 
@@ -144,7 +146,7 @@ async fn move_money(twin: Twin, asked: Asked, headers: &HeaderMap, parsed: Resul
             let error = ApiError::new(429, "invalid_request_error", "Too many requests.").code("rate_limit");
             return respond(&twin, error.into_reply());
         }
-        FaultKind::Approve | FaultKind::ExecuteThenDropReply | FaultKind::ExecuteThen500 | FaultKind::Slow => {}
+        _ => {}
     }
     let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
     let of = key.map(|key| Use { key, endpoint: asked.endpoint, parameters: asked.parameters });
@@ -163,7 +165,17 @@ async fn run(twin: Twin, of: Option<Use>, parsed: Result<Command, ApiError>, fau
     if fault.fault == FaultKind::Slow {
         tokio::time::sleep(Duration::from_millis(fault.ms)).await;
     }
-    twin.ledger().execute(of.as_ref(), command, now(), fault.fault == FaultKind::ExecuteThen500)
+    let crash = fault.fault == FaultKind::ExecuteThen500;
+    let (reply, events) = execute(&twin, of.as_ref(), command, crash);
+    publish(&twin, events, fault.fault).await;
+    reply
+}
+
+/// The answer and the events, under one lock.
+fn execute(twin: &Twin, of: Option<&Use>, command: Command, crash: bool) -> (Reply, Vec<Event>) {
+    let mut ledger = twin.ledger();
+    let reply = ledger.execute(of, command, now(), crash);
+    (reply, ledger.take_fresh())
 }
 
 /// Epoch seconds.

@@ -17,6 +17,18 @@ pub(crate) fn status(intent: &Intent) -> &'static str {
     }
 }
 
+/// The event of an intent's present state, if there is one.
+pub(crate) fn event_kind(intent: &Intent) -> Option<&'static str> {
+    match &intent.outcome {
+        Outcome::Unpaid => None,
+        Outcome::RequiresAction => Some("payment_intent.requires_action"),
+        Outcome::Declined { .. } | Outcome::AuthenticationFailed => Some("payment_intent.payment_failed"),
+        Outcome::Authorised { .. } => Some("payment_intent.amount_capturable_updated"),
+        Outcome::Succeeded { .. } => Some("payment_intent.succeeded"),
+        Outcome::Canceled { .. } => Some("payment_intent.canceled"),
+    }
+}
+
 /// A PaymentIntent as `GET /v1/payment_intents/{id}` shows it.
 pub(crate) fn intent(intent: &Intent) -> Value {
     let status = status(intent);
