@@ -129,6 +129,18 @@ def a_charge_is_found_by_its_metadata(twin: Twin) -> None:
     assert [one.id for one in found.data] == [intent.id]
 
 
+def the_balance_has_fees_and_adds_up(twin: Twin) -> None:
+    refund = twin.refund(twin.charge(), amount=300)
+    listed = twin.api.balance_transactions.list({"limit": 2, "expand": ["data.source"]})
+    assert [(one.type, one.amount, one.fee, one.net) for one in listed.data] == [
+        ("refund", -300, 0, -300),
+        ("charge", 1250, 44, 1206),
+    ]
+    assert listed.data[0].id == refund.balance_transaction and listed.data[0].source.id == refund.id
+    every = list(twin.api.balance_transactions.list({"limit": 3}).auto_paging_iter())
+    assert len({one.id for one in every}) == len(every) > 3
+
+
 def a_key_repeats_its_answer_also_an_error_and_serves_one_request(twin: Twin) -> None:
     intent = twin.charge(key="k1")
     again = twin.charge(key="k1")
@@ -203,6 +215,7 @@ CHECKS = [
     reserved_money_is_captured_within_bounds_or_released,
     refunds_never_exceed_the_charge_and_are_listed,
     a_charge_is_found_by_its_metadata,
+    the_balance_has_fees_and_adds_up,
     a_key_repeats_its_answer_also_an_error_and_serves_one_request,
     a_key_in_flight_conflicts,
     lost_calls_and_lost_answers_look_alike,

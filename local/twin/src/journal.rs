@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::balance::Transaction;
 use crate::ledger::{Intent, Refund};
 use crate::outbox::Event;
 
@@ -53,11 +54,14 @@ pub(crate) struct Entry {
     /// What is to be told about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) events: Vec<Event>,
+    /// The money that moved. Lines of earlier programs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) transaction: Option<Transaction>,
 }
 
 impl Entry {
     pub(crate) fn new(change: Option<Change>, saved: Option<Saved>) -> Self {
-        Self { v: VERSION, change, saved, events: Vec::new() }
+        Self { v: VERSION, change, saved, events: Vec::new(), transaction: None }
     }
 }
 

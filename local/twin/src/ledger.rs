@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::balance::Transaction;
 use crate::books::{BookedCharge, BookedRefund, Books};
 use crate::cards::{AUTHENTICATION_REQUIRED, Behaviour, Decline};
 use crate::journal::{Change, Entry, Journal, OpenError, Saved};
@@ -136,6 +137,8 @@ pub(crate) struct Ledger {
     /// Refund id → intent id.
     refunds: BTreeMap<String, String>,
     keys: BTreeMap<String, KeyState>,
+    /// Oldest first.
+    transactions: Vec<Transaction>,
     /// Events nobody has taken yet.
     undelivered: BTreeMap<String, Event>,
     /// Number of events so far.
@@ -205,6 +208,7 @@ impl Ledger {
         let events = self.events_of(change.as_ref(), now);
         let mut entry = Entry::new(change, saved);
         entry.events = events;
+        entry.transaction = self.transaction_by(entry.change.as_ref(), now);
         if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(&entry)) {
             if let Some(of) = of {
                 self.keys.remove(&of.key);
@@ -223,6 +227,10 @@ impl Ledger {
     /// Oldest first.
     pub(crate) fn intents(&self) -> impl DoubleEndedIterator<Item = &Intent> {
         self.intents.values()
+    }
+
+    pub(crate) fn transactions(&self) -> &[Transaction] {
+        &self.transactions
     }
 
     pub(crate) fn get_intent(&self, id: &str) -> Reply {
@@ -401,6 +409,7 @@ impl Ledger {
     }
 
     fn apply(&mut self, entry: Entry) {
+        self.transactions.extend(entry.transaction);
         for event in entry.events {
             self.events += 1;
             self.undelivered.insert(event.id.clone(), event);

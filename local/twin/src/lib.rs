@@ -11,6 +11,7 @@
 //! | `POST /v1/payment_intents/{id}/capture`, `…/cancel` | take what was authorised, release it |
 //! | `GET /v1/payment_intents/search` | by one metadata entry |
 //! | `POST`, `GET /v1/refunds`, `GET /v1/refunds/{id}` | refund, list of a PaymentIntent, retrieve |
+//! | `GET /v1/balance_transactions` | money that came and went, with fees |
 //! | `POST /_twin/authenticate/{id}/success`, `…/failure` | what the payer does with 3-D Secure |
 //! | `GET`, `POST`, `DELETE /_twin/faults` | faults that the next calls meet ([`Fault`]) |
 //! | `GET /_twin/books` | every charge and refund with totals ([`Books`]) |
@@ -19,6 +20,7 @@
 //!
 //! Mount it with `Router::nest` under a path, or serve it on a loopback port; a provider's base URL may have a path.
 
+mod balance;
 mod books;
 mod cards;
 mod faults;

@@ -105,7 +105,7 @@ impl Form {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 
-    fn take(&mut self, name: &str) -> Result<Option<String>, ApiError> {
+    pub(crate) fn take(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         match self.0.remove(name) {
             Some(value) if value.is_empty() => {
                 Err(ApiError::invalid(format!("You passed an empty string for '{name}'."))
@@ -136,6 +136,23 @@ impl Form {
                 Err(ApiError::invalid(format!("Invalid {name}: must be one of {}", allowed.join(", "))).param(name))
             }
             value => Ok(value),
+        }
+    }
+
+    pub(crate) fn epoch_s(&mut self, name: &str) -> Result<Option<u64>, ApiError> {
+        let Some(text) = self.take(name)? else { return Ok(None) };
+        let time = text.parse().map_err(|_| ApiError::invalid(format!("Invalid timestamp: {text}")).param(name))?;
+        Ok(Some(time))
+    }
+
+    /// Whether the caller wants this property as an object; no other can be.
+    pub(crate) fn expands(&mut self, property: &str) -> Result<bool, ApiError> {
+        let asked: Vec<_> = self.0.extract_if(.., |name, _| name.starts_with("expand[")).collect();
+        match asked.iter().find(|(_, value)| value != property) {
+            None => Ok(!asked.is_empty()),
+            Some((name, value)) => {
+                Err(ApiError::invalid(format!("This property cannot be expanded ({value}).")).param(name))
+            }
         }
     }
 

@@ -32,6 +32,7 @@ pub(crate) fn router(twin: Twin) -> Router {
         .route("/v1/payment_intents/{id}/cancel", post(cancel))
         .route("/v1/refunds", post(post_refund).get(list_refunds))
         .route("/v1/refunds/{id}", get(get_refund))
+        .route("/v1/balance_transactions", get(list_transactions))
         .route("/_twin/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/_twin/authenticate/{id}/{outcome}", post(authenticate))
         .route("/_twin/books", get(books))
@@ -73,6 +74,13 @@ async fn search_intents(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) 
 async fn list_refunds(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) -> Response {
     let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
     let found = || twin.ledger().list_refunds(form).unwrap_or_else(ApiError::into_reply);
+    let reply = authorise(&headers).err().unwrap_or_else(found);
+    respond(&twin, reply)
+}
+
+async fn list_transactions(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) -> Response {
+    let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    let found = || twin.ledger().list_transactions(form).unwrap_or_else(ApiError::into_reply);
     let reply = authorise(&headers).err().unwrap_or_else(found);
     respond(&twin, reply)
 }

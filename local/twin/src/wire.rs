@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::balance::transaction_of;
 use crate::cards::Decline;
 use crate::ledger::{Intent, Outcome, Refund};
 
@@ -118,7 +119,7 @@ pub(crate) fn refund(refund: &Refund, intent: &Intent) -> Value {
         "id": refund.id,
         "object": "refund",
         "amount": refund.amount,
-        "balance_transaction": refund.id.replacen("re_", "txn_", 1),
+        "balance_transaction": transaction_of(&refund.id),
         "charge": intent.charge_id(),
         "created": refund.created,
         "currency": intent.currency,

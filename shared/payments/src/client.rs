@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 use tracing::info;
 
+use crate::balance::{BalancePage, BalanceQuery};
 use crate::error::{PaymentError, Uncertainty};
 use crate::id::ProviderId;
 use crate::types::{CaptureRequest, Charge, ChargeRequest, ChargeTerms, Refund, RefundRequest};
@@ -223,6 +224,15 @@ impl StripeClient {
         wire::refunds_for(&self.call(Method::GET, &path, None).await?, payment)
     }
 
+    /// One page of the money that came and went, newest first.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; nothing of the page is known then.
+    pub async fn list_balance_transactions(&self, query: &BalanceQuery) -> Result<BalancePage, PaymentError> {
+        let path = format!("/v1/balance_transactions?{}", query.form());
+        wire::balance(&self.call(Method::GET, &path, None).await?)
+    }
+
     /// Reads a refund's present state.
     ///
     /// # Errors
@@ -234,6 +244,8 @@ impl StripeClient {
     /// One exchange within the total time-out. `post` is the idempotency key and the form.
     async fn call(&self, method: Method, path: &str, post: Option<(&str, String)>) -> Result<Answer, PaymentError> {
         let request = self.request(method, path, post)?;
+        // What is searched for is nobody's business.
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
         let started = Instant::now();
         let exchange = async {
             let response = self.http.request(request).await.map_err(|error| {

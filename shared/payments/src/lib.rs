@@ -8,6 +8,7 @@
 //! The rule for callers (M1): after `Unknown` ask again with the *same* [`provider_key`]; a new attempt number is allowed
 //! only after `Declined`, `Refused`, or a status that took no money.
 
+mod balance;
 mod client;
 mod error;
 mod id;
@@ -17,6 +18,7 @@ mod units;
 mod webhook;
 mod wire;
 
+pub use balance::{BalanceKind, BalancePage, BalanceQuery, BalanceTransaction};
 pub use client::{API_VERSION, CONNECT_TIMEOUT, Config, ConfigError, SecretKey, StripeClient, TOTAL_TIMEOUT};
 pub use error::{PaymentError, Uncertainty};
 pub use id::{InvalidProviderId, ProviderId};

@@ -5,6 +5,7 @@ use parkade_domain::money::Currency;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::balance::{BalancePage, BalanceTransactionWire};
 use crate::error::{PaymentError, Uncertainty};
 use crate::id::ProviderId;
 use crate::types::{
@@ -155,13 +156,21 @@ impl RefundWire {
     }
 }
 
+/// Reads one page of the balance.
+pub(crate) fn balance(answer: &Answer) -> Result<BalancePage, PaymentError> {
+    let page: Page<BalanceTransactionWire> = object(answer)?;
+    let transactions = page.data.into_iter().map(BalanceTransactionWire::read).collect::<Result<_, _>>()?;
+    Ok(BalancePage { transactions, has_more: page.has_more })
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    data: Vec<T>,
+    has_more: bool,
+}
+
 /// The objects of a page that holds all of them. Half of a list would answer "was it done?" with a wrong no.
 fn whole_list<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<Vec<T>, PaymentError> {
-    #[derive(Deserialize)]
-    struct Page<T> {
-        data: Vec<T>,
-        has_more: bool,
-    }
     let page: Page<T> = object(answer)?;
     if page.has_more { Err(Uncertainty::Unreadable.into()) } else { Ok(page.data) }
 }

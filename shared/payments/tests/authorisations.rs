@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use parkade_domain::money::Currency;
 use parkade_payments::{
-    Capture, CaptureRequest, Charge, ChargeRequest, ChargeStatus, ChargeTerms, Config, PaymentError, Presence,
-    ProviderId, RefundRequest, SecretKey, StripeClient, Uncertainty,
+    BalanceKind, BalanceQuery, Capture, CaptureRequest, Charge, ChargeRequest, ChargeStatus, ChargeTerms, Config,
+    PaymentError, Presence, ProviderId, RefundRequest, SecretKey, StripeClient, Uncertainty,
 };
 use parkade_twin::{Fault, FaultKind, Target, Twin};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -204,6 +204,39 @@ async fn a_charge_and_its_refunds_are_found_by_the_payment_they_were_made_for() 
     assert_eq!(scene.client.find_refunds(&charge.payment_intent, "pay_r1").await, Ok(vec![first.clone()]));
     assert_eq!(scene.client.retrieve_refund(&first.id).await, Ok(first));
     assert_eq!(scene.client.find_refunds(&charge.payment_intent, "pay_r3").await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn the_balance_tells_every_movement_once_with_its_fee_page_by_page() {
+    let scene = Scene::new(None).await;
+    let mut expected_minor = 0;
+    for number in 0..60 {
+        let charge = scene.charge(&format!("c{number}"), "pm_card_visa", ChargeTerms::default()).await.unwrap();
+        scene.client.refund(&refund_of(&format!("r{number}"), &charge, 300)).await.unwrap();
+        // 1.5 % of 12.50 is 0.19, and 0.25.
+        expected_minor += 1250 - 44 - 300;
+    }
+    let reserved = scene.charge("reserved", "pm_card_visa", RESERVED).await.unwrap();
+    assert!(scene.charge("declined", "pm_card_visa_chargeDeclined", ChargeTerms::default()).await.is_err());
+    let mut query = BalanceQuery { from_s: 0, before_s: 1 << 40, after: None };
+    let newest = scene.client.list_balance_transactions(&query).await.unwrap();
+    query.after = newest.transactions.last().map(|last| last.id.clone());
+    let oldest = scene.client.list_balance_transactions(&query).await.unwrap();
+    assert_eq!((newest.transactions.len(), newest.has_more), (100, true));
+    assert_eq!((oldest.transactions.len(), oldest.has_more), (20, false));
+    let all = [newest.transactions, oldest.transactions].concat();
+    assert_eq!(all.iter().map(|transaction| transaction.net_minor).sum::<i64>(), expected_minor);
+    assert_eq!((all[0].kind, all[0].amount_minor, all[0].fee_minor), (BalanceKind::Refund, -300, 0));
+    assert_eq!((all[119].kind, all[119].amount_minor, all[119].fee_minor), (BalanceKind::Charge, 1250, 44));
+    assert_eq!((all[0].payment.as_deref(), all[119].payment.as_deref()), (Some("pay_r59"), Some("pay_c0")));
+    assert_eq!(all[0].payment_intent, all[1].payment_intent);
+
+    scene.capture("capture", &reserved, 900).await.unwrap();
+    let query = BalanceQuery { from_s: 0, before_s: 1 << 40, after: None };
+    let newest = scene.client.list_balance_transactions(&query).await.unwrap();
+    assert_eq!((newest.transactions[0].amount_minor, newest.transactions[0].fee_minor), (900, 39));
+    let past = BalanceQuery { before_s: 1, ..query };
+    assert!(scene.client.list_balance_transactions(&past).await.unwrap().transactions.is_empty());
 }
 
 #[test]
