@@ -4,10 +4,14 @@ use serde_json::json;
 
 use crate::journal::Change;
 use crate::ledger::{Intent, Ledger, Outcome, charge_of, missing};
-use crate::params::{CaptureIntent, Form};
+use crate::params::{CaptureIntent, Command, Form};
 use crate::reply::{ApiError, Reply};
 use crate::wire;
 
+/// How long a card's issuer keeps money reserved: Stripe's seven days for a payer who is present.
+const RESERVED_S: u64 = 7 * 24 * 3_600;
+/// Ten years: enough for every test, and no sum with it overflows.
+const CLOCK_AHEAD_MAX_S: u64 = 10 * 365 * 24 * 3_600;
 /// Stripe's largest page.
 const PAGE_MAX: usize = 100;
 
@@ -18,7 +22,7 @@ impl Ledger {
             Ok(intent) => intent,
             Err(error) => return (None, error.into_reply()),
         };
-        let Outcome::Authorised { charge } = &intent.outcome else {
+        let Outcome::Authorised { charge, .. } = &intent.outcome else {
             return (None, unexpected_state(intent, "captured", "requires_capture").into_reply());
         };
         let amount = command.amount_to_capture.unwrap_or(intent.amount);
@@ -46,7 +50,7 @@ impl Ledger {
     }
 
     /// What the payer does with the issuer's question (3-D Secure).
-    pub(crate) fn authenticate(&self, id: &str, success: bool) -> (Option<Change>, Reply) {
+    pub(crate) fn authenticate(&self, id: &str, success: bool, now: u64) -> (Option<Change>, Reply) {
         let intent = match self.intent(id) {
             Ok(intent) => intent,
             Err(error) => return (None, error.into_reply()),
@@ -56,11 +60,26 @@ impl Ledger {
         }
         let charge = charge_of(&intent.id);
         let outcome = match (success, intent.capture_method.as_str()) {
-            (true, "manual") => Outcome::Authorised { charge },
+            (true, "manual") => authorised(charge, now),
             (true, _) => Outcome::Succeeded { charge, captured: None },
             (false, _) => Outcome::AuthenticationFailed,
         };
         changed(intent, outcome)
+    }
+
+    /// Releases what was reserved for too long.
+    pub(crate) fn expire(&mut self, now: u64) {
+        let too_old = |intent: &&Intent| matches!(intent.outcome, Outcome::Authorised { capture_before, .. } if capture_before <= now);
+        let due: Vec<String> = self.reserved().filter(too_old).map(|intent| intent.id.clone()).collect();
+        for id in due {
+            self.execute(None, Command::CancelIntent { id, reason: Some("automatic".to_owned()) }, now, false);
+        }
+    }
+
+    /// Lets time pass; it never goes back.
+    pub(crate) fn advance_clock(&self, seconds: u64) -> (Option<Change>, Reply) {
+        let ahead_s = self.clock_ahead_s().saturating_add(seconds).min(CLOCK_AHEAD_MAX_S);
+        (Some(Change::Clock(ahead_s)), Reply::new(200, &json!({ "ahead_s": ahead_s })))
     }
 
     /// `GET /v1/payment_intents/search`, newest first, for `query=metadata['name']:'value'` and nothing else.
@@ -98,6 +117,11 @@ impl Ledger {
     fn intent(&self, id: &str) -> Result<&Intent, ApiError> {
         self.find_intent(id).ok_or_else(|| missing(404, "payment_intent", id, "intent"))
     }
+}
+
+/// Reserved from now on.
+pub(crate) fn authorised(charge: String, now: u64) -> Outcome {
+    Outcome::Authorised { charge, capture_before: now + RESERVED_S }
 }
 
 fn changed(intent: &Intent, outcome: Outcome) -> (Option<Change>, Reply) {

@@ -73,6 +73,8 @@ pub(crate) enum Change {
     Refund(Refund),
     /// The event with this id was taken, or shall never be.
     Delivered(String),
+    /// The twin's clock is so many seconds ahead of the machine's.
+    Clock(u64),
 }
 
 /// What an idempotency key was used for and what it answers.

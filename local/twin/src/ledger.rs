@@ -5,7 +5,7 @@
 //! fixes the answer of its key, errors and 500s included; other parameters or another endpoint are an error; a request that
 //! fails validation, or meets the first one still running, leaves no record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::balance::Transaction;
 use crate::books::{BookedCharge, BookedRefund, Books};
 use crate::cards::{AUTHENTICATION_REQUIRED, Behaviour, Decline};
+use crate::intents::authorised;
 use crate::journal::{Change, Entry, Journal, OpenError, Saved};
 use crate::outbox::Event;
 use crate::params::{Command, CreateIntent, CreateRefund};
@@ -56,6 +57,7 @@ pub(crate) enum Outcome {
     /// The money is reserved, to be captured or released.
     Authorised {
         charge: String,
+        capture_before: u64,
     },
     Succeeded {
         charge: String,
@@ -88,9 +90,9 @@ impl Intent {
 
     pub(crate) fn charge_id(&self) -> Option<&str> {
         match &self.outcome {
-            Outcome::Declined { charge, .. } | Outcome::Authorised { charge } | Outcome::Succeeded { charge, .. } => {
-                Some(charge)
-            }
+            Outcome::Declined { charge, .. }
+            | Outcome::Authorised { charge, .. }
+            | Outcome::Succeeded { charge, .. } => Some(charge),
             Outcome::Unpaid | Outcome::RequiresAction | Outcome::AuthenticationFailed | Outcome::Canceled { .. } => {
                 None
             }
@@ -137,6 +139,9 @@ pub(crate) struct Ledger {
     /// Refund id → intent id.
     refunds: BTreeMap<String, String>,
     keys: BTreeMap<String, KeyState>,
+    /// Intents that reserve money.
+    reserved: BTreeSet<String>,
+    clock_ahead_s: u64,
     /// Oldest first.
     transactions: Vec<Transaction>,
     /// Events nobody has taken yet.
@@ -192,7 +197,8 @@ impl Ledger {
             Command::CreateIntent(command) => self.create_intent(command, now),
             Command::CaptureIntent(command) => self.capture_intent(&command),
             Command::CancelIntent { id, reason } => self.cancel_intent(&id, reason),
-            Command::Authenticate { id, success } => self.authenticate(&id, success),
+            Command::AdvanceClock { seconds } => self.advance_clock(seconds),
+            Command::Authenticate { id, success } => self.authenticate(&id, success, now),
             Command::CreateRefund(command) => self.create_refund(command, now),
         };
         if crash {
@@ -215,9 +221,17 @@ impl Ledger {
             }
             return ApiError::new(500, "api_error", format!("The twin cannot write its journal: {error}")).into_reply();
         }
-        self.fresh.clone_from(&entry.events);
+        self.fresh.extend_from_slice(&entry.events);
         self.apply(entry);
         reply
+    }
+
+    pub(crate) fn clock_ahead_s(&self) -> u64 {
+        self.clock_ahead_s
+    }
+
+    pub(crate) fn reserved(&self) -> impl Iterator<Item = &Intent> {
+        self.reserved.iter().filter_map(|id| self.intents.get(id))
     }
 
     pub(crate) fn find_intent(&self, id: &str) -> Option<&Intent> {
@@ -298,7 +312,7 @@ impl Ledger {
         let name = command.method.map(|(name, _)| name);
         let outcome = match behaviour {
             None => Outcome::Unpaid,
-            Some(Behaviour::Approve) if command.capture_method == "manual" => Outcome::Authorised { charge },
+            Some(Behaviour::Approve) if command.capture_method == "manual" => authorised(charge, now),
             Some(Behaviour::Approve) => Outcome::Succeeded { charge, captured: None },
             Some(Behaviour::Authenticate) if command.off_session => declined(&AUTHENTICATION_REQUIRED, charge, &name),
             Some(Behaviour::Authenticate) => Outcome::RequiresAction,
@@ -416,6 +430,11 @@ impl Ledger {
         }
         match entry.change {
             Some(Change::Intent(mut intent)) => {
+                if matches!(intent.outcome, Outcome::Authorised { .. }) {
+                    self.reserved.insert(intent.id.clone());
+                } else {
+                    self.reserved.remove(&intent.id);
+                }
                 // Its refunds are lines of their own.
                 intent.refunds = self.intents.remove(&intent.id).map(|known| known.refunds).unwrap_or_default();
                 self.intents.insert(intent.id.clone(), intent);
@@ -426,6 +445,7 @@ impl Ledger {
                     intent.refunds.push(refund);
                 }
             }
+            Some(Change::Clock(ahead_s)) => self.clock_ahead_s = ahead_s,
             Some(Change::Delivered(id)) => {
                 self.undelivered.remove(&id);
             }

@@ -13,6 +13,7 @@
 //! | `POST`, `GET /v1/refunds`, `GET /v1/refunds/{id}` | refund, list of a PaymentIntent, retrieve |
 //! | `GET /v1/balance_transactions` | money that came and went, with fees |
 //! | `POST /_twin/authenticate/{id}/success`, `…/failure` | what the payer does with 3-D Secure |
+//! | `POST /_twin/clock/{seconds}` | lets time pass: reserved money is released after seven days |
 //! | `GET`, `POST`, `DELETE /_twin/faults` | faults that the next calls meet ([`Fault`]) |
 //! | `GET /_twin/books` | every charge and refund with totals ([`Books`]) |
 //!

@@ -62,6 +62,10 @@ pub(crate) enum Command {
         id: String,
         success: bool,
     },
+    /// Not Stripe's: time passes.
+    AdvanceClock {
+        seconds: u64,
+    },
     CreateRefund(CreateRefund),
 }
 

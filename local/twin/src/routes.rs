@@ -1,6 +1,7 @@
 //! The routes: Stripe's under `/v1`, the test's under `/_twin`.
 
 use std::io;
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +16,7 @@ use serde::Serialize;
 
 use crate::Twin;
 use crate::faults::{Fault, FaultKind, Target};
-use crate::ledger::{Admission, Use};
+use crate::ledger::{Admission, Ledger, Use};
 use crate::outbox::{Event, publish};
 use crate::params::{Command, Form, cancel_intent, capture_intent, create_intent, create_refund};
 use crate::reply::{ApiError, Reply};
@@ -34,6 +35,7 @@ pub(crate) fn router(twin: Twin) -> Router {
         .route("/v1/refunds/{id}", get(get_refund))
         .route("/v1/balance_transactions", get(list_transactions))
         .route("/_twin/faults", get(list_faults).post(add_fault).delete(clear_faults))
+        .route("/_twin/clock/{seconds}", post(advance_clock))
         .route("/_twin/authenticate/{id}/{outcome}", post(authenticate))
         .route("/_twin/books", get(books))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -66,7 +68,7 @@ async fn cancel(State(twin): State<Twin>, headers: HeaderMap, Path(id): Path<Str
 
 async fn search_intents(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) -> Response {
     let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
-    let found = || twin.ledger().search_intents(form).unwrap_or_else(ApiError::into_reply);
+    let found = || current(&twin).search_intents(form).unwrap_or_else(ApiError::into_reply);
     let reply = authorise(&headers).err().unwrap_or_else(found);
     respond(&twin, reply)
 }
@@ -98,12 +100,12 @@ async fn authenticate(State(twin): State<Twin>, Path((id, outcome)): Path<(Strin
 }
 
 async fn get_intent(State(twin): State<Twin>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    let reply = authorise(&headers).err().unwrap_or_else(|| twin.ledger().get_intent(&id));
+    let reply = authorise(&headers).err().unwrap_or_else(|| current(&twin).get_intent(&id));
     respond(&twin, reply)
 }
 
 async fn get_refund(State(twin): State<Twin>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    let reply = authorise(&headers).err().unwrap_or_else(|| twin.ledger().get_refund(&id));
+    let reply = authorise(&headers).err().unwrap_or_else(|| current(&twin).get_refund(&id));
     respond(&twin, reply)
 }
 
@@ -165,7 +167,7 @@ async fn move_money(twin: Twin, asked: Asked, headers: &HeaderMap, parsed: Resul
 }
 
 async fn run(twin: Twin, of: Option<Use>, parsed: Result<Command, ApiError>, fault: Fault) -> Reply {
-    let admission = twin.ledger().admit(of.as_ref(), parsed);
+    let admission = current(&twin).admit(of.as_ref(), parsed);
     let command = match admission {
         Admission::Run(command) => command,
         Admission::Answer(reply) => return reply,
@@ -179,16 +181,33 @@ async fn run(twin: Twin, of: Option<Use>, parsed: Result<Command, ApiError>, fau
     reply
 }
 
+/// Lets time pass, and what it ends.
+async fn advance_clock(State(twin): State<Twin>, Path(seconds): Path<u64>) -> Response {
+    let (reply, mut events) = execute(&twin, None, Command::AdvanceClock { seconds }, false);
+    events.extend(current(&twin).take_fresh());
+    publish(&twin, events, FaultKind::Approve).await;
+    respond(&twin, reply)
+}
+
 /// The answer and the events, under one lock.
 fn execute(twin: &Twin, of: Option<&Use>, command: Command, crash: bool) -> (Reply, Vec<Event>) {
-    let mut ledger = twin.ledger();
-    let reply = ledger.execute(of, command, now(), crash);
+    let mut ledger = current(twin);
+    let now = now(&ledger);
+    let reply = ledger.execute(of, command, now, crash);
     (reply, ledger.take_fresh())
 }
 
-/// Epoch seconds.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+/// The ledger as it is now: what time has ended is ended.
+fn current(twin: &Twin) -> MutexGuard<'_, Ledger> {
+    let mut ledger = twin.ledger();
+    let now = now(&ledger);
+    ledger.expire(now);
+    ledger
+}
+
+/// Epoch seconds by the twin's clock.
+fn now(ledger: &Ledger) -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()) + ledger.clock_ahead_s()
 }
 
 /// A test key is needed; which one does not matter, there is one account.

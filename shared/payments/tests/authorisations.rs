@@ -50,8 +50,12 @@ impl Scene {
 
     /// The payer answers the issuer's question.
     async fn authenticate(&self, charge: &Charge, outcome: &str) -> String {
+        self.turn(&format!("authenticate/{}/{outcome}", charge.payment_intent)).await
+    }
+
+    async fn turn(&self, knob: &str) -> String {
         let mut socket = TcpStream::connect(&self.address).await.unwrap();
-        let path = format!("/_twin/authenticate/{}/{outcome}", charge.payment_intent);
+        let path = format!("/_twin/{knob}");
         let request = format!("POST {path} HTTP/1.1\r\nhost: twin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -204,6 +208,22 @@ async fn a_charge_and_its_refunds_are_found_by_the_payment_they_were_made_for() 
     assert_eq!(scene.client.find_refunds(&charge.payment_intent, "pay_r1").await, Ok(vec![first.clone()]));
     assert_eq!(scene.client.retrieve_refund(&first.id).await, Ok(first));
     assert_eq!(scene.client.find_refunds(&charge.payment_intent, "pay_r3").await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn reserved_money_is_released_after_seven_days_and_not_before() {
+    let scene = Scene::new(None).await;
+    let charge = scene.charge("k", "pm_card_visa", RESERVED).await.unwrap();
+    let week_s = 7 * 24 * 3_600;
+    // A minute for a slow machine.
+    assert!(scene.turn(&format!("clock/{}", week_s - 60)).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(scene.status(&charge).await, ChargeStatus::RequiresCapture);
+    let renewed = scene.charge("l", "pm_card_visa", RESERVED).await.unwrap();
+    assert!(scene.turn("clock/60").await.starts_with("HTTP/1.1 200"));
+    assert_eq!(scene.status(&charge).await, ChargeStatus::Canceled);
+    assert_eq!(scene.capture("c", &charge, 1250).await, refused("payment_intent_unexpected_state"));
+    assert_eq!(scene.capture("d", &renewed, 1250).await.unwrap().received_minor, 1250);
+    assert_eq!(scene.twin.books().totals["eur"].charged, 1250);
 }
 
 #[tokio::test]
