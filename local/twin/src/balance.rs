@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::journal::Change;
-use crate::ledger::{Intent, Ledger, missing};
+use crate::ledger::{Intent, Ledger};
 use crate::params::Form;
-use crate::reply::{ApiError, Reply};
+use crate::reply::{ApiError, Reply, missing};
 
 /// Stripe's usual price of a European card, 1.5 % and 25 minor units. It keeps the fee of what is refunded.
 const FEE_BASIS_POINTS: i64 = 150;

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use crate::journal::Change;
-use crate::ledger::{Intent, Ledger, Outcome, charge_of, missing};
+use crate::ledger::{Intent, Ledger, Outcome};
 use crate::params::{CaptureIntent, Command, Form};
-use crate::reply::{ApiError, Reply};
+use crate::reply::{ApiError, Reply, missing};
 use crate::wire;
 
 /// How long a card's issuer keeps money reserved: Stripe's seven days for a payer who is present.
@@ -117,6 +117,11 @@ impl Ledger {
     fn intent(&self, id: &str) -> Result<&Intent, ApiError> {
         self.find_intent(id).ok_or_else(|| missing(404, "payment_intent", id, "intent"))
     }
+}
+
+/// The id of an intent's one charge.
+pub(crate) fn charge_of(intent: &str) -> String {
+    intent.replacen("pi_", "ch_", 1)
 }
 
 /// Reserved from now on.

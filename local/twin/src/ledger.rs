@@ -1,9 +1,7 @@
 //! The provider's books and its idempotency layer, behind one lock and one journal.
 //!
 //! A request is *admitted* (new, a replay, a conflict, or invalid), then *executed*. A refund is checked against the
-//! refunds that exist, in the same step that adds it (M5). The idempotency rules are Stripe's: the first executed request
-//! fixes the answer of its key, errors and 500s included; other parameters or another endpoint are an error; a request that
-//! fails validation, or meets the first one still running, leaves no record.
+//! refunds that exist, in the same step that adds it (M5).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,15 +12,13 @@ use serde_json::Value;
 use crate::balance::Transaction;
 use crate::books::{BookedCharge, BookedRefund, Books};
 use crate::cards::{AUTHENTICATION_REQUIRED, Behaviour, Decline};
-use crate::intents::authorised;
+use crate::intents::{authorised, charge_of};
 use crate::journal::{Change, Entry, Journal, OpenError, Saved};
+use crate::keys::{Admission, KEY_CHARS_MAX, KeyState, Use, answer_known_key};
 use crate::outbox::Event;
 use crate::params::{Command, CreateIntent, CreateRefund};
-use crate::reply::{ApiError, Reply};
+use crate::reply::{ApiError, Reply, missing};
 use crate::wire;
-
-/// Stripe's limit on an idempotency key.
-const KEY_CHARS_MAX: usize = 255;
 
 /// A PaymentIntent with its one charge and that charge's refunds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,27 +105,6 @@ pub(crate) struct Refund {
     pub(crate) amount: i64,
     pub(crate) reason: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
-}
-
-/// What a key is used for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Use {
-    pub(crate) key: String,
-    pub(crate) endpoint: String,
-    pub(crate) parameters: String,
-}
-
-/// What to do with a request.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    Run(Command),
-    Answer(Reply),
-}
-
-#[derive(Debug)]
-enum KeyState {
-    InFlight(Use),
-    Done(Saved),
 }
 
 /// Everything the twin remembers.
@@ -457,45 +432,9 @@ impl Ledger {
     }
 }
 
-fn answer_known_key(of: &Use, state: &KeyState) -> Reply {
-    let (endpoint, parameters) = match state {
-        KeyState::InFlight(first) => (first.endpoint.as_str(), &first.parameters),
-        KeyState::Done(saved) => (saved.endpoint.as_str(), &saved.parameters),
-    };
-    let reused = |what: &str| {
-        let advice = format!("Try using a key other than '{}' if you meant to execute a different request.", of.key);
-        ApiError::new(400, "idempotency_error", format!("{what} {advice}")).into_reply()
-    };
-    if endpoint != of.endpoint {
-        return reused("Keys for idempotent requests can only be used for the same endpoint they were first used for.");
-    }
-    if *parameters != of.parameters {
-        return reused(
-            "Keys for idempotent requests can only be used with the same parameters they were first used with.",
-        );
-    }
-    match state {
-        KeyState::InFlight(_) => {
-            let message = "There is currently another in-progress request using this Idempotent Key.";
-            ApiError::new(409, "idempotency_error", message).code("idempotency_key_in_use").into_reply()
-        }
-        KeyState::Done(saved) => Reply { status: saved.status, body: saved.body.clone(), replayed: true },
-    }
-}
-
-/// The id of an intent's one charge.
-pub(crate) fn charge_of(intent: &str) -> String {
-    intent.replacen("pi_", "ch_", 1)
-}
-
 fn declined(decline: &Decline, charge: String, payment_method: &Option<String>) -> Outcome {
     let error = wire::card_error(decline, &charge, payment_method.as_deref().unwrap_or_default());
     Outcome::Declined { charge, decline_code: decline.decline_code.to_owned(), error }
-}
-
-pub(crate) fn missing(status: u16, object: &str, id: &str, param: &str) -> ApiError {
-    let message = format!("No such {object}: '{id}'");
-    ApiError::new(status, "invalid_request_error", message).code("resource_missing").param(param)
 }
 
 #[cfg(test)]

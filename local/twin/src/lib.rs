@@ -27,6 +27,7 @@ mod cards;
 mod faults;
 mod intents;
 mod journal;
+mod keys;
 mod ledger;
 mod outbox;
 mod params;

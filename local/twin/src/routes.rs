@@ -16,7 +16,8 @@ use serde::Serialize;
 
 use crate::Twin;
 use crate::faults::{Fault, FaultKind, Target};
-use crate::ledger::{Admission, Ledger, Use};
+use crate::keys::{Admission, Use};
+use crate::ledger::Ledger;
 use crate::outbox::{Event, publish};
 use crate::params::{Command, Form, cancel_intent, capture_intent, create_intent, create_refund};
 use crate::reply::{ApiError, Reply};
