@@ -16,7 +16,7 @@ struct Arguments {
     /// File that keeps charges, refunds and idempotency keys across restarts; without it they are forgotten.
     #[arg(long)]
     journal: Option<PathBuf>,
-    /// Where events go: http://host[:port][/path].
+    /// URL that events go to, plain http.
     #[arg(long, requires = "webhook_secret")]
     webhook_url: Option<String>,
     /// Signs them.
