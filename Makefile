@@ -25,7 +25,7 @@ TEMPLATE_PYTHON := .venv/template/bin/python
 STACK_PYTHON := .venv/stack/bin/python
 CARGO_LAMBDA := .venv/stack/bin/cargo-lambda lambda
 
-.PHONY: help run demo test stack bench build fmt lint tools
+.PHONY: help run demo test stack provider bench build fmt lint tools
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
@@ -83,6 +83,10 @@ stack: .venv/stack/.done ## Deploy template.yaml to a local AWS emulator and pla
 	$(CARGO_LAMBDA) build --compiler cargo --profile $(STACK_PROFILE) $(PACKAGES)
 	$(STACK_PYTHON) tests/stack
 
+provider: .venv/provider/.done ## Drive the payment twin with Stripe's official client
+	cargo build -p parkade-twin --bins
+	.venv/provider/bin/python tests/provider
+
 # The functions with link-time optimisation, as they are deployed: half an hour the first time.
 # All functions take half an hour to link on two cores; BENCH_FUNCTIONS="reserve expire-holds" measures only these.
 BENCH_FUNCTIONS ?= $(FUNCTIONS)
@@ -99,6 +103,7 @@ tools: .venv/template/.done .venv/stack/.done .tools/nextest-$(NEXTEST_VERSION) 
 # Two environments, because the emulator and the SAM CLI want different versions of the same library.
 .venv/template/.done: infra/requirements.txt
 .venv/stack/.done: tests/stack/requirements.txt
+.venv/provider/.done: tests/provider/requirements.txt
 .venv/%/.done:
 	rm -rf $(@D)
 	python3 -m venv $(@D)

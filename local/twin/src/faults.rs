@@ -26,6 +26,14 @@ pub enum FaultKind {
     /// 429 and nothing was done.
     #[serde(rename = "429")]
     TooManyRequests,
+    /// Its events are delivered first, then it is answered.
+    WebhookBeforeReply,
+    /// Each of its events is delivered twice.
+    WebhookDuplicate,
+    /// Its last event is delivered first.
+    WebhookReordered,
+    /// Its events are never delivered.
+    WebhookNever,
 }
 
 /// Which calls a fault is for.
@@ -36,6 +44,10 @@ pub enum Target {
     Charge,
     /// `POST /v1/refunds`
     Refund,
+    /// `POST /v1/payment_intents/{id}/capture`
+    Capture,
+    /// `POST /v1/payment_intents/{id}/cancel`
+    Cancel,
 }
 
 /// The body of `POST /_twin/faults`.

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::balance::Transaction;
 use crate::ledger::{Intent, Refund};
+use crate::outbox::Event;
 
 /// Why a journal cannot be used.
 #[derive(Debug, Error)]
@@ -49,11 +51,17 @@ pub(crate) struct Entry {
     v: u32,
     pub(crate) change: Option<Change>,
     pub(crate) saved: Option<Saved>,
+    /// What is to be told about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) events: Vec<Event>,
+    /// The money that moved. Lines of earlier programs have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) transaction: Option<Transaction>,
 }
 
 impl Entry {
     pub(crate) fn new(change: Option<Change>, saved: Option<Saved>) -> Self {
-        Self { v: VERSION, change, saved }
+        Self { v: VERSION, change, saved, events: Vec::new(), transaction: None }
     }
 }
 
@@ -63,6 +71,10 @@ impl Entry {
 pub(crate) enum Change {
     Intent(Intent),
     Refund(Refund),
+    /// The event with this id was taken, or shall never be.
+    Delivered(String),
+    /// The twin's clock is so many seconds ahead of the machine's.
+    Clock(u64),
 }
 
 /// What an idempotency key was used for and what it answers.

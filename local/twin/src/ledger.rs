@@ -1,25 +1,24 @@
 //! The provider's books and its idempotency layer, behind one lock and one journal.
 //!
 //! A request is *admitted* (new, a replay, a conflict, or invalid), then *executed*. A refund is checked against the
-//! refunds that exist, in the same step that adds it (M5). The idempotency rules are Stripe's: the first executed request
-//! fixes the answer of its key, errors and 500s included; other parameters or another endpoint are an error; a request that
-//! fails validation, or meets the first one still running, leaves no record.
+//! refunds that exist, in the same step that adds it (M5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::balance::Transaction;
 use crate::books::{BookedCharge, BookedRefund, Books};
 use crate::cards::{AUTHENTICATION_REQUIRED, Behaviour, Decline};
+use crate::intents::{authorised, charge_of};
 use crate::journal::{Change, Entry, Journal, OpenError, Saved};
+use crate::keys::{Admission, KEY_CHARS_MAX, KeyState, Use, answer_known_key};
+use crate::outbox::Event;
 use crate::params::{Command, CreateIntent, CreateRefund};
-use crate::reply::{ApiError, Reply};
+use crate::reply::{ApiError, Reply, missing};
 use crate::wire;
-
-/// Stripe's limit on an idempotency key.
-const KEY_CHARS_MAX: usize = 255;
 
 /// A PaymentIntent with its one charge and that charge's refunds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,14 +43,40 @@ pub(crate) struct Intent {
 pub(crate) enum Outcome {
     Unpaid,
     RequiresAction,
-    Declined { charge: String, decline_code: String, error: Value },
-    Succeeded { charge: String },
+    /// The payer did not pass the issuer's question.
+    AuthenticationFailed,
+    Declined {
+        charge: String,
+        decline_code: String,
+        error: Value,
+    },
+    /// The money is reserved, to be captured or released.
+    Authorised {
+        charge: String,
+        capture_before: u64,
+    },
+    Succeeded {
+        charge: String,
+        /// All of it if absent.
+        #[serde(default)]
+        captured: Option<i64>,
+    },
+    Canceled {
+        reason: Option<String>,
+    },
 }
 
 impl Intent {
     /// Money taken.
     pub(crate) fn captured(&self) -> i64 {
-        if matches!(self.outcome, Outcome::Succeeded { .. }) { self.amount } else { 0 }
+        match self.outcome {
+            Outcome::Succeeded { captured, .. } => captured.unwrap_or(self.amount),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn refunds(&self) -> &[Refund] {
+        &self.refunds
     }
 
     /// Money given back: always the sum of the refunds, never a counter.
@@ -61,8 +86,12 @@ impl Intent {
 
     pub(crate) fn charge_id(&self) -> Option<&str> {
         match &self.outcome {
-            Outcome::Declined { charge, .. } | Outcome::Succeeded { charge } => Some(charge),
-            Outcome::Unpaid | Outcome::RequiresAction => None,
+            Outcome::Declined { charge, .. }
+            | Outcome::Authorised { charge, .. }
+            | Outcome::Succeeded { charge, .. } => Some(charge),
+            Outcome::Unpaid | Outcome::RequiresAction | Outcome::AuthenticationFailed | Outcome::Canceled { .. } => {
+                None
+            }
         }
     }
 }
@@ -78,27 +107,6 @@ pub(crate) struct Refund {
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
-/// What a key is used for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Use {
-    pub(crate) key: String,
-    pub(crate) endpoint: &'static str,
-    pub(crate) parameters: String,
-}
-
-/// What to do with a request.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    Run(Command),
-    Answer(Reply),
-}
-
-#[derive(Debug)]
-enum KeyState {
-    InFlight(Use),
-    Done(Saved),
-}
-
 /// Everything the twin remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -106,6 +114,18 @@ pub(crate) struct Ledger {
     /// Refund id → intent id.
     refunds: BTreeMap<String, String>,
     keys: BTreeMap<String, KeyState>,
+    /// Intents that reserve money.
+    reserved: BTreeSet<String>,
+    clock_ahead_s: u64,
+    /// Oldest first.
+    transactions: Vec<Transaction>,
+    /// Events nobody has taken yet.
+    undelivered: BTreeMap<String, Event>,
+    /// Number of events so far.
+    events: u64,
+    /// Events of the last execution.
+    fresh: Vec<Event>,
+    watched: bool,
     journal: Option<Journal>,
 }
 
@@ -150,6 +170,10 @@ impl Ledger {
     pub(crate) fn execute(&mut self, of: Option<&Use>, command: Command, now: u64, crash: bool) -> Reply {
         let (change, mut reply) = match command {
             Command::CreateIntent(command) => self.create_intent(command, now),
+            Command::CaptureIntent(command) => self.capture_intent(&command),
+            Command::CancelIntent { id, reason } => self.cancel_intent(&id, reason),
+            Command::AdvanceClock { seconds } => self.advance_clock(seconds),
+            Command::Authenticate { id, success } => self.authenticate(&id, success, now),
             Command::CreateRefund(command) => self.create_refund(command, now),
         };
         if crash {
@@ -157,20 +181,45 @@ impl Ledger {
         }
         let saved = of.map(|of| Saved {
             key: of.key.clone(),
-            endpoint: of.endpoint.to_owned(),
+            endpoint: of.endpoint.clone(),
             parameters: of.parameters.clone(),
             status: reply.status,
             body: reply.body.clone(),
         });
-        let entry = Entry::new(change, saved);
+        let events = self.events_of(change.as_ref(), now);
+        let mut entry = Entry::new(change, saved);
+        entry.events = events;
+        entry.transaction = self.transaction_by(entry.change.as_ref(), now);
         if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(&entry)) {
             if let Some(of) = of {
                 self.keys.remove(&of.key);
             }
             return ApiError::new(500, "api_error", format!("The twin cannot write its journal: {error}")).into_reply();
         }
+        self.fresh.extend_from_slice(&entry.events);
         self.apply(entry);
         reply
+    }
+
+    pub(crate) fn clock_ahead_s(&self) -> u64 {
+        self.clock_ahead_s
+    }
+
+    pub(crate) fn reserved(&self) -> impl Iterator<Item = &Intent> {
+        self.reserved.iter().filter_map(|id| self.intents.get(id))
+    }
+
+    pub(crate) fn find_intent(&self, id: &str) -> Option<&Intent> {
+        self.intents.get(id)
+    }
+
+    /// Oldest first.
+    pub(crate) fn intents(&self) -> impl DoubleEndedIterator<Item = &Intent> {
+        self.intents.values()
+    }
+
+    pub(crate) fn transactions(&self) -> &[Transaction] {
+        &self.transactions
     }
 
     pub(crate) fn get_intent(&self, id: &str) -> Reply {
@@ -194,10 +243,16 @@ impl Ledger {
         let mut books = Books::default();
         for intent in self.intents.values() {
             let Some(charge) = intent.charge_id() else { continue };
+            let amount = match intent.outcome {
+                // Reserved is not taken.
+                Outcome::Authorised { .. } => continue,
+                Outcome::Succeeded { .. } => intent.captured(),
+                _ => intent.amount,
+            };
             books.add_charge(BookedCharge {
                 id: charge.to_owned(),
                 payment_intent: intent.id.clone(),
-                amount: intent.amount,
+                amount,
                 currency: intent.currency.clone(),
                 decline_code: match &intent.outcome {
                     Outcome::Declined { decline_code, .. } => Some(decline_code.clone()),
@@ -223,7 +278,8 @@ impl Ledger {
 
     fn create_intent(&self, command: CreateIntent, now: u64) -> (Option<Change>, Reply) {
         let number = self.intents.len() + 1;
-        let charge = format!("ch_twin{number:08}");
+        let id = format!("pi_twin{number:08}");
+        let charge = charge_of(&id);
         let behaviour = match &command.method {
             Some((_, behaviour)) if command.confirm => Some(*behaviour),
             _ => None,
@@ -231,13 +287,14 @@ impl Ledger {
         let name = command.method.map(|(name, _)| name);
         let outcome = match behaviour {
             None => Outcome::Unpaid,
-            Some(Behaviour::Approve) => Outcome::Succeeded { charge },
+            Some(Behaviour::Approve) if command.capture_method == "manual" => authorised(charge, now),
+            Some(Behaviour::Approve) => Outcome::Succeeded { charge, captured: None },
             Some(Behaviour::Authenticate) if command.off_session => declined(&AUTHENTICATION_REQUIRED, charge, &name),
             Some(Behaviour::Authenticate) => Outcome::RequiresAction,
             Some(Behaviour::Decline(decline)) => declined(&decline, charge, &name),
         };
         let intent = Intent {
-            id: format!("pi_twin{number:08}"),
+            id,
             created: now,
             amount: command.amount,
             currency: command.currency,
@@ -294,9 +351,67 @@ impl Ledger {
         (Some(Change::Refund(refund)), reply)
     }
 
+    /// From now on changes make events.
+    pub(crate) fn watch(&mut self) {
+        self.watched = true;
+    }
+
+    pub(crate) fn undelivered(&self) -> Vec<Event> {
+        self.undelivered.values().cloned().collect()
+    }
+
+    pub(crate) fn take_fresh(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Forgets an event. If that cannot be written, it is delivered again after a restart, which may happen anyway.
+    pub(crate) fn delivered(&mut self, id: &str) {
+        if self.undelivered.contains_key(id) {
+            let entry = Entry::new(Some(Change::Delivered(id.to_owned())), None);
+            drop(self.journal.as_mut().map(|journal| journal.append(&entry)));
+            self.apply(entry);
+        }
+    }
+
+    fn events_of(&self, change: Option<&Change>, now: u64) -> Vec<Event> {
+        let told: Vec<(&str, Value)> = match change {
+            Some(Change::Intent(intent)) if self.watched => {
+                let new = !self.intents.contains_key(&intent.id);
+                let kinds = new.then_some("payment_intent.created").into_iter().chain(wire::event_kind(intent));
+                kinds.map(|kind| (kind, wire::intent(intent))).collect()
+            }
+            Some(Change::Refund(refund)) if self.watched => {
+                let intent = self.intents.get(&refund.payment_intent);
+                intent.map(|intent| ("refund.created", wire::refund(refund, intent))).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        let numbered = told.into_iter().zip(self.events + 1..);
+        numbered
+            .map(|((kind, object), number)| Event {
+                id: format!("evt_twin{number:08}"),
+                created: now,
+                kind: kind.to_owned(),
+                object,
+            })
+            .collect()
+    }
+
     fn apply(&mut self, entry: Entry) {
+        self.transactions.extend(entry.transaction);
+        for event in entry.events {
+            self.events += 1;
+            self.undelivered.insert(event.id.clone(), event);
+        }
         match entry.change {
-            Some(Change::Intent(intent)) => {
+            Some(Change::Intent(mut intent)) => {
+                if matches!(intent.outcome, Outcome::Authorised { .. }) {
+                    self.reserved.insert(intent.id.clone());
+                } else {
+                    self.reserved.remove(&intent.id);
+                }
+                // Its refunds are lines of their own.
+                intent.refunds = self.intents.remove(&intent.id).map(|known| known.refunds).unwrap_or_default();
                 self.intents.insert(intent.id.clone(), intent);
             }
             Some(Change::Refund(refund)) => {
@@ -304,6 +419,10 @@ impl Ledger {
                 if let Some(intent) = self.intents.get_mut(&refund.payment_intent) {
                     intent.refunds.push(refund);
                 }
+            }
+            Some(Change::Clock(ahead_s)) => self.clock_ahead_s = ahead_s,
+            Some(Change::Delivered(id)) => {
+                self.undelivered.remove(&id);
             }
             None => {}
         }
@@ -313,40 +432,9 @@ impl Ledger {
     }
 }
 
-fn answer_known_key(of: &Use, state: &KeyState) -> Reply {
-    let (endpoint, parameters) = match state {
-        KeyState::InFlight(first) => (first.endpoint, &first.parameters),
-        KeyState::Done(saved) => (saved.endpoint.as_str(), &saved.parameters),
-    };
-    let reused = |what: &str| {
-        let advice = format!("Try using a key other than '{}' if you meant to execute a different request.", of.key);
-        ApiError::new(400, "idempotency_error", format!("{what} {advice}")).into_reply()
-    };
-    if endpoint != of.endpoint {
-        return reused("Keys for idempotent requests can only be used for the same endpoint they were first used for.");
-    }
-    if *parameters != of.parameters {
-        return reused(
-            "Keys for idempotent requests can only be used with the same parameters they were first used with.",
-        );
-    }
-    match state {
-        KeyState::InFlight(_) => {
-            let message = "There is currently another in-progress request using this Idempotent Key.";
-            ApiError::new(409, "idempotency_error", message).code("idempotency_key_in_use").into_reply()
-        }
-        KeyState::Done(saved) => Reply { status: saved.status, body: saved.body.clone(), replayed: true },
-    }
-}
-
 fn declined(decline: &Decline, charge: String, payment_method: &Option<String>) -> Outcome {
     let error = wire::card_error(decline, &charge, payment_method.as_deref().unwrap_or_default());
     Outcome::Declined { charge, decline_code: decline.decline_code.to_owned(), error }
-}
-
-fn missing(status: u16, object: &str, id: &str, param: &str) -> ApiError {
-    let message = format!("No such {object}: '{id}'");
-    ApiError::new(status, "invalid_request_error", message).code("resource_missing").param(param)
 }
 
 #[cfg(test)]
@@ -358,7 +446,7 @@ mod tests {
         "amount=1250&currency=eur&confirm=true&payment_method=pm_card_visa&payment_method_types[]=card";
 
     fn usage(key: &str, parameters: &str) -> Use {
-        Use { key: key.into(), endpoint: "/v1/payment_intents", parameters: parameters.into() }
+        Use { key: key.into(), endpoint: "/v1/payment_intents".into(), parameters: parameters.into() }
     }
 
     fn charge(body: &str) -> Result<Command, ApiError> {
@@ -376,7 +464,7 @@ mod tests {
         };
         assert_eq!(status(ledger.admit(Some(&first), charge(CHARGE))), 409);
         assert_eq!(status(ledger.admit(Some(&usage("k", "b")), charge(CHARGE))), 400);
-        let elsewhere = Use { endpoint: "/v1/refunds", ..first };
+        let elsewhere = Use { endpoint: "/v1/refunds".into(), ..first };
         assert_eq!(status(ledger.admit(Some(&elsewhere), charge(CHARGE))), 400);
         assert_eq!(ledger.books(), Books::default());
     }
@@ -400,7 +488,7 @@ mod tests {
         assert_eq!(ledger.books().totals["eur"].charges, 1);
 
         let refund = || create_refund(Form::parse(b"payment_intent=pi_twin00000001&amount=1251"));
-        let of = Use { endpoint: "/v1/refunds", ..usage("r", "b") };
+        let of = Use { endpoint: "/v1/refunds".into(), ..usage("r", "b") };
         let Admission::Run(command) = ledger.admit(Some(&of), refund()) else { panic!("runs") };
         let refused = ledger.execute(Some(&of), command, 2, false);
         let Admission::Answer(replay) = ledger.admit(Some(&of), refund()) else { panic!("replays") };

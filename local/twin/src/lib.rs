@@ -8,18 +8,28 @@
 //! | route | what |
 //! |---|---|
 //! | `POST /v1/payment_intents`, `GET /v1/payment_intents/{id}` | create and confirm, retrieve |
-//! | `POST /v1/refunds`, `GET /v1/refunds/{id}` | refund, retrieve |
+//! | `POST /v1/payment_intents/{id}/capture`, `…/cancel` | take what was authorised, release it |
+//! | `GET /v1/payment_intents/search` | by one metadata entry |
+//! | `POST`, `GET /v1/refunds`, `GET /v1/refunds/{id}` | refund, list of a PaymentIntent, retrieve |
+//! | `GET /v1/balance_transactions` | money that came and went, with fees |
+//! | `POST /_twin/authenticate/{id}/success`, `…/failure` | what the payer does with 3-D Secure |
+//! | `POST /_twin/clock/{seconds}` | lets time pass: reserved money is released after seven days |
 //! | `GET`, `POST`, `DELETE /_twin/faults` | faults that the next calls meet ([`Fault`]) |
 //! | `GET /_twin/books` | every charge and refund with totals ([`Books`]) |
 //!
+//! With [`Twin::send_events_to`] it also sends Stripe's signed webhooks for PaymentIntents and refunds.
+//!
 //! Mount it with `Router::nest` under a path, or serve it on a loopback port; a provider's base URL may have a path.
 
+mod balance;
 mod books;
 mod cards;
 mod faults;
-
+mod intents;
 mod journal;
+mod keys;
 mod ledger;
+mod outbox;
 mod params;
 mod reply;
 mod routes;
@@ -34,9 +44,11 @@ use thiserror::Error;
 pub use books::{BookedCharge, BookedRefund, Books, Totals};
 pub use faults::{Fault, FaultKind, Target};
 pub use journal::OpenError;
+pub use outbox::InvalidEndpoint;
 
 use faults::FaultQueue;
 use ledger::Ledger;
+use outbox::Outbox;
 
 /// A fault that makes no sense, for example `slow` without `ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -51,6 +63,7 @@ pub struct Twin(Arc<Shared>);
 struct Shared {
     ledger: Mutex<Ledger>,
     faults: Mutex<FaultQueue>,
+    outbox: Outbox,
     requests: AtomicU64,
 }
 
@@ -63,6 +76,7 @@ impl Twin {
         Ok(Self(Arc::new(Shared {
             ledger: Mutex::new(Ledger::open(path.as_deref())?),
             faults: Mutex::default(),
+            outbox: Outbox::default(),
             requests: AtomicU64::new(1),
         })))
     }
@@ -86,6 +100,17 @@ impl Twin {
         }
     }
 
+    /// From now on tells `url` what happens, signed with `secret`, and what an earlier life could not tell it. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`InvalidEndpoint`]
+    pub fn send_events_to(&self, url: &str, secret: &str) -> Result<(), InvalidEndpoint> {
+        let left = self.ledger().undelivered();
+        self.outbox().open(self, url, secret, left)?;
+        self.ledger().watch();
+        Ok(())
+    }
+
     /// Every charge and refund so far, with totals.
     #[must_use]
     pub fn books(&self) -> Books {
@@ -98,6 +123,10 @@ impl Twin {
 
     fn faults(&self) -> MutexGuard<'_, FaultQueue> {
         self.0.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn outbox(&self) -> &Outbox {
+        &self.0.outbox
     }
 
     fn requests(&self) -> &AtomicU64 {

@@ -16,12 +16,21 @@ struct Arguments {
     /// File that keeps charges, refunds and idempotency keys across restarts; without it they are forgotten.
     #[arg(long)]
     journal: Option<PathBuf>,
+    /// URL that events go to, plain http.
+    #[arg(long, requires = "webhook_secret")]
+    webhook_url: Option<String>,
+    /// Signs them.
+    #[arg(long, requires = "webhook_url")]
+    webhook_secret: Option<String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
     let twin = Twin::open(arguments.journal)?;
+    if let (Some(url), Some(secret)) = (arguments.webhook_url, arguments.webhook_secret) {
+        twin.send_events_to(&url, &secret)?;
+    }
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, arguments.port))).await?;
     println!("payment twin on http://{} (books: GET /_twin/books)", listener.local_addr()?);
     axum::serve(listener, twin.router()).with_graceful_shutdown(stop_asked()).await?;

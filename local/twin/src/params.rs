@@ -52,7 +52,27 @@ const MINIMUMS: [(&str, i64); 30] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     CreateIntent(CreateIntent),
+    CaptureIntent(CaptureIntent),
+    CancelIntent {
+        id: String,
+        reason: Option<String>,
+    },
+    /// Not Stripe's: what the payer does.
+    Authenticate {
+        id: String,
+        success: bool,
+    },
+    /// Not Stripe's: time passes.
+    AdvanceClock {
+        seconds: u64,
+    },
     CreateRefund(CreateRefund),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CaptureIntent {
+    pub(crate) payment_intent: String,
+    pub(crate) amount_to_capture: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +109,7 @@ impl Form {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
     }
 
-    fn take(&mut self, name: &str) -> Result<Option<String>, ApiError> {
+    pub(crate) fn take(&mut self, name: &str) -> Result<Option<String>, ApiError> {
         match self.0.remove(name) {
             Some(value) if value.is_empty() => {
                 Err(ApiError::invalid(format!("You passed an empty string for '{name}'."))
@@ -100,7 +120,7 @@ impl Form {
         }
     }
 
-    fn need(&mut self, name: &str) -> Result<String, ApiError> {
+    pub(crate) fn need(&mut self, name: &str) -> Result<String, ApiError> {
         self.take(name)?.ok_or_else(|| {
             ApiError::invalid(format!("Missing required param: {name}.")).code("parameter_missing").param(name)
         })
@@ -121,6 +141,30 @@ impl Form {
             }
             value => Ok(value),
         }
+    }
+
+    pub(crate) fn epoch_s(&mut self, name: &str) -> Result<Option<u64>, ApiError> {
+        let Some(text) = self.take(name)? else { return Ok(None) };
+        let time = text.parse().map_err(|_| ApiError::invalid(format!("Invalid timestamp: {text}")).param(name))?;
+        Ok(Some(time))
+    }
+
+    /// Whether the caller wants this property as an object; no other can be.
+    pub(crate) fn expands(&mut self, property: &str) -> Result<bool, ApiError> {
+        let asked: Vec<_> = self.0.extract_if(.., |name, _| name.starts_with("expand[")).collect();
+        match asked.iter().find(|(_, value)| value != property) {
+            None => Ok(!asked.is_empty()),
+            Some((name, value)) => {
+                Err(ApiError::invalid(format!("This property cannot be expanded ({value}).")).param(name))
+            }
+        }
+    }
+
+    /// How many objects a page has; Stripe's default is ten.
+    pub(crate) fn limit(&mut self, max: usize) -> Result<usize, ApiError> {
+        let Some(text) = self.take("limit")? else { return Ok(10) };
+        let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
+        limit.ok_or_else(|| ApiError::invalid(format!("Invalid limit: {text}")).param("limit"))
     }
 
     /// Whether the caller named its payment method types; `[]` and `[0]` are both in use.
@@ -148,7 +192,7 @@ impl Form {
         Ok(metadata)
     }
 
-    fn finish(self) -> Result<(), ApiError> {
+    pub(crate) fn finish(self) -> Result<(), ApiError> {
         match self.0.into_keys().next() {
             None => Ok(()),
             Some(name) => Err(ApiError::invalid(format!("Received unknown parameter: {name}"))
@@ -166,7 +210,7 @@ pub(crate) fn create_intent(mut form: Form) -> Result<Command, ApiError> {
     let method = form.take("payment_method")?.map(payment_method).transpose()?;
     let confirm = form.boolean("confirm")?;
     let off_session = form.boolean("off_session")?;
-    let capture_method = form.one_of("capture_method", &["automatic", "automatic_async"])?;
+    let capture_method = form.one_of("capture_method", &["automatic", "automatic_async", "manual"])?;
     let card_only = form.names_only_cards()?;
     let statement_descriptor_suffix = form.take("statement_descriptor_suffix")?;
     let description = form.take("description")?;
@@ -199,6 +243,21 @@ pub(crate) fn create_intent(mut form: Form) -> Result<Command, ApiError> {
         description,
         metadata,
     }))
+}
+
+/// Reads the body of `POST /v1/payment_intents/{id}/capture`.
+pub(crate) fn capture_intent(id: String, mut form: Form) -> Result<Command, ApiError> {
+    let amount_to_capture = form.take("amount_to_capture")?.map(|text| integer(&text)).transpose()?;
+    form.finish()?;
+    Ok(Command::CaptureIntent(CaptureIntent { payment_intent: id, amount_to_capture }))
+}
+
+/// Reads the body of `POST /v1/payment_intents/{id}/cancel`.
+pub(crate) fn cancel_intent(id: String, mut form: Form) -> Result<Command, ApiError> {
+    let reasons = ["duplicate", "fraudulent", "requested_by_customer", "abandoned"];
+    let reason = form.one_of("cancellation_reason", &reasons)?;
+    form.finish()?;
+    Ok(Command::CancelIntent { id, reason })
 }
 
 /// Reads the body of `POST /v1/refunds`.
@@ -271,7 +330,7 @@ mod tests {
             ("amount=1250&currency=zzz", "Invalid currency: zzz", "currency"),
             ("amount=1250&currency=eur&payment_method=pm_x", "resource_missing", "payment_method"),
             ("amount=1250&currency=eur&confirm=yes", "Invalid boolean", "confirm"),
-            ("amount=1250&currency=eur&capture_method=manual", "Invalid capture_method", "capture_method"),
+            ("amount=1250&currency=eur&capture_method=later", "Invalid capture_method", "capture_method"),
             ("amount=1250&currency=eur&payment_method_types[0]=link", "only", "payment_method_types[0]"),
             ("amount=1250&currency=eur&customer=cus_1", "parameter_unknown", "customer"),
             ("amount=1250&currency=eur&metadata[]=x", "Metadata", "metadata[]"),

@@ -54,3 +54,9 @@ impl ApiError {
         Reply::new(self.status, &json!({ "error": self.fields }))
     }
 }
+
+/// There is no such object.
+pub(crate) fn missing(status: u16, object: &str, id: &str, param: &str) -> ApiError {
+    let message = format!("No such {object}: '{id}'");
+    ApiError::new(status, "invalid_request_error", message).code("resource_missing").param(param)
+}

@@ -2,19 +2,44 @@
 
 use serde_json::{Value, json};
 
+use crate::balance::transaction_of;
 use crate::cards::Decline;
 use crate::ledger::{Intent, Outcome, Refund};
 
+/// An intent's status in Stripe's word.
+pub(crate) fn status(intent: &Intent) -> &'static str {
+    match &intent.outcome {
+        Outcome::Unpaid if intent.payment_method.is_some() => "requires_confirmation",
+        Outcome::Unpaid | Outcome::Declined { .. } | Outcome::AuthenticationFailed => "requires_payment_method",
+        Outcome::RequiresAction => "requires_action",
+        Outcome::Authorised { .. } => "requires_capture",
+        Outcome::Succeeded { .. } => "succeeded",
+        Outcome::Canceled { .. } => "canceled",
+    }
+}
+
+/// The event of an intent's present state, if there is one.
+pub(crate) fn event_kind(intent: &Intent) -> Option<&'static str> {
+    match &intent.outcome {
+        Outcome::Unpaid => None,
+        Outcome::RequiresAction => Some("payment_intent.requires_action"),
+        Outcome::Declined { .. } | Outcome::AuthenticationFailed => Some("payment_intent.payment_failed"),
+        Outcome::Authorised { .. } => Some("payment_intent.amount_capturable_updated"),
+        Outcome::Succeeded { .. } => Some("payment_intent.succeeded"),
+        Outcome::Canceled { .. } => Some("payment_intent.canceled"),
+    }
+}
+
 /// A PaymentIntent as `GET /v1/payment_intents/{id}` shows it.
 pub(crate) fn intent(intent: &Intent) -> Value {
-    let status = match &intent.outcome {
-        Outcome::Unpaid if intent.payment_method.is_some() => "requires_confirmation",
-        Outcome::Unpaid | Outcome::Declined { .. } => "requires_payment_method",
-        Outcome::RequiresAction => "requires_action",
-        Outcome::Succeeded { .. } => "succeeded",
-    };
+    let status = status(intent);
     let declined = match &intent.outcome {
         Outcome::Declined { error, .. } => error.clone(),
+        Outcome::AuthenticationFailed => json!({
+            "type": "invalid_request_error",
+            "code": "payment_intent_authentication_failure",
+            "message": "The provided PaymentMethod has failed authentication.",
+        }),
         _ => Value::Null,
     };
     let next_action = match &intent.outcome {
@@ -23,20 +48,24 @@ pub(crate) fn intent(intent: &Intent) -> Value {
         }
         _ => Value::Null,
     };
+    let cancellation_reason = match &intent.outcome {
+        Outcome::Canceled { reason } => reason.as_deref(),
+        _ => None,
+    };
     // A declined payment method is taken off the intent again.
     let payment_method = if declined.is_null() { json!(intent.payment_method) } else { Value::Null };
     json!({
         "id": intent.id,
         "object": "payment_intent",
         "amount": intent.amount,
-        "amount_capturable": 0,
+        "amount_capturable": if status == "requires_capture" { intent.amount } else { 0 },
         "amount_details": { "tip": {} },
         "amount_received": intent.captured(),
         "application": null,
         "application_fee_amount": null,
         "automatic_payment_methods": null,
         "canceled_at": null,
-        "cancellation_reason": null,
+        "cancellation_reason": cancellation_reason,
         "capture_method": intent.capture_method,
         "client_secret": format!("{}_secret_twin", intent.id),
         "confirmation_method": "automatic",
@@ -90,7 +119,7 @@ pub(crate) fn refund(refund: &Refund, intent: &Intent) -> Value {
         "id": refund.id,
         "object": "refund",
         "amount": refund.amount,
-        "balance_transaction": refund.id.replacen("re_", "txn_", 1),
+        "balance_transaction": transaction_of(&refund.id),
         "charge": intent.charge_id(),
         "created": refund.created,
         "currency": intent.currency,

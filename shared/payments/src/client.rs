@@ -14,9 +14,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 use tracing::info;
 
+use crate::balance::{BalancePage, BalanceQuery};
 use crate::error::{PaymentError, Uncertainty};
 use crate::id::ProviderId;
-use crate::types::{Charge, ChargeRequest, Refund, RefundRequest};
+use crate::types::{CaptureRequest, Charge, ChargeRequest, ChargeTerms, Refund, RefundRequest};
 use crate::wire::{self, Answer};
 
 /// Stripe's API version this client was written for; moving it is a change to review, never an accident.
@@ -130,18 +131,55 @@ impl StripeClient {
         })
     }
 
-    /// Creates and confirms a charge.
+    /// Creates and confirms a charge on the usual terms.
     ///
     /// # Errors
     /// [`PaymentError`]; after `Unknown` only the same key may be used again.
     pub async fn create_payment_intent(&self, request: &ChargeRequest) -> Result<Charge, PaymentError> {
-        let form = wire::charge_form(request)?;
+        self.create_payment_intent_on(request, ChargeTerms::default()).await
+    }
+
+    /// Creates and confirms a charge: only reserved, or while the driver is away. The terms are part of what the key is bound to.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; after `Unknown` only the same key may be used again, on the same terms.
+    pub async fn create_payment_intent_on(
+        &self,
+        request: &ChargeRequest,
+        terms: ChargeTerms,
+    ) -> Result<Charge, PaymentError> {
+        let form = wire::charge_form(request, terms)?;
         let answer = self.call(Method::POST, "/v1/payment_intents", Some((&request.idempotency_key, form))).await?;
         let charge = wire::charge(&answer)?;
         if (charge.amount_minor, charge.currency) != (request.amount_minor, request.currency) {
             return Err(Uncertainty::Unreadable.into());
         }
         Ok(charge)
+    }
+
+    /// Takes reserved money, all or part of it, once; the rest is released.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; `Refused` if more is asked than is reserved or nothing is (any more); after `Unknown` only the same
+    /// key may be used again.
+    pub async fn capture_payment_intent(&self, request: &CaptureRequest) -> Result<Charge, PaymentError> {
+        let form = wire::capture_form(request)?;
+        let path = format!("/v1/payment_intents/{}/capture", request.payment_intent);
+        let answer = self.call(Method::POST, &path, Some((&request.idempotency_key, form))).await?;
+        let charge = wire::charge(&answer)?;
+        if (charge.received_minor, charge.currency) != (request.amount_minor, request.currency) {
+            return Err(Uncertainty::Unreadable.into());
+        }
+        Ok(charge)
+    }
+
+    /// Ends a charge that has taken no money; what it reserved is released.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; `Refused` if it has taken money or is cancelled already: retrieve it.
+    pub async fn cancel_payment_intent(&self, id: &ProviderId, idempotency_key: &str) -> Result<Charge, PaymentError> {
+        let path = format!("/v1/payment_intents/{id}/cancel");
+        wire::charge(&self.call(Method::POST, &path, Some((idempotency_key, String::new()))).await?)
     }
 
     /// Gives money back from a charge. Never more than was taken and not yet given back: the provider refuses (M5).
@@ -166,9 +204,48 @@ impl StripeClient {
         wire::charge(&self.call(Method::GET, &format!("/v1/payment_intents/{id}"), None).await?)
     }
 
+    /// The charges that name this payment, newest first: for payments so old that the provider may have forgotten their key.
+    ///
+    /// The provider's search lags behind by a minute, in bad times by an hour: an empty answer about a young charge means nothing.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; `Refused` if `payment` is none of our ids, `Unknown` says nothing about the charges.
+    pub async fn find_payment_intents(&self, payment: &str) -> Result<Vec<Charge>, PaymentError> {
+        let path = format!("/v1/payment_intents/search?{}", wire::search_query(payment)?);
+        wire::charges(&self.call(Method::GET, &path, None).await?)
+    }
+
+    /// The refunds of a charge that name this payment, newest first. Unlike a search it does not lag.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; `Unknown` says nothing about the refunds.
+    pub async fn find_refunds(&self, payment_intent: &ProviderId, payment: &str) -> Result<Vec<Refund>, PaymentError> {
+        let path = format!("/v1/refunds?{}", wire::refunds_query(payment_intent));
+        wire::refunds_for(&self.call(Method::GET, &path, None).await?, payment)
+    }
+
+    /// One page of the money that came and went, newest first.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; nothing of the page is known then.
+    pub async fn list_balance_transactions(&self, query: &BalanceQuery) -> Result<BalancePage, PaymentError> {
+        let path = format!("/v1/balance_transactions?{}", query.form());
+        wire::balance(&self.call(Method::GET, &path, None).await?)
+    }
+
+    /// Reads a refund's present state.
+    ///
+    /// # Errors
+    /// [`PaymentError::Refused`] with status 404 if there is no such refund; `Unknown` says nothing about the refund.
+    pub async fn retrieve_refund(&self, id: &ProviderId) -> Result<Refund, PaymentError> {
+        wire::refund(&self.call(Method::GET, &format!("/v1/refunds/{id}"), None).await?)
+    }
+
     /// One exchange within the total time-out. `post` is the idempotency key and the form.
     async fn call(&self, method: Method, path: &str, post: Option<(&str, String)>) -> Result<Answer, PaymentError> {
         let request = self.request(method, path, post)?;
+        // What is searched for is nobody's business.
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
         let started = Instant::now();
         let exchange = async {
             let response = self.http.request(request).await.map_err(|error| {

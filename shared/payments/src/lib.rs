@@ -1,4 +1,4 @@
-//! The payment provider: a slim client of Stripe's PaymentIntents and Refunds, and the keys that make asking again safe.
+//! The payment provider: a slim client of Stripe's PaymentIntents and Refunds, the keys that make asking again safe, and its webhooks.
 //!
 //! This crate promises: one HTTP call per method and no retry of its own; an answer is either definite or
 //! [`PaymentError::Unknown`], and nothing is called definite that is not; parsing reads only the fields it needs, so a new
@@ -8,16 +8,25 @@
 //! The rule for callers (M1): after `Unknown` ask again with the *same* [`provider_key`]; a new attempt number is allowed
 //! only after `Declined`, `Refused`, or a status that took no money.
 
+mod balance;
 mod client;
 mod error;
 mod id;
 mod key;
 mod types;
 mod units;
+mod webhook;
 mod wire;
 
+pub use balance::{BalanceKind, BalancePage, BalanceQuery, BalanceTransaction};
 pub use client::{API_VERSION, CONNECT_TIMEOUT, Config, ConfigError, SecretKey, StripeClient, TOTAL_TIMEOUT};
 pub use error::{PaymentError, Uncertainty};
 pub use id::{InvalidProviderId, ProviderId};
 pub use key::{Purpose, provider_key};
-pub use types::{Charge, ChargeRequest, ChargeStatus, Refund, RefundRequest, RefundStatus};
+pub use types::{
+    Capture, CaptureRequest, Charge, ChargeRequest, ChargeStatus, ChargeTerms, Presence, Refund, RefundRequest,
+    RefundStatus,
+};
+pub use webhook::{
+    EmptySecret, Event, EventObject, PAYLOAD_BYTES_MAX, SIGNATURE_TOLERANCE_S, WebhookError, WebhookSecrets,
+};

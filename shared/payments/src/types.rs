@@ -24,6 +24,49 @@ pub struct ChargeRequest {
     pub statement_suffix: Option<String>,
 }
 
+/// How a charge differs from the usual one. [`ChargeTerms::default`] is the usual one: captured at once, with the driver present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChargeTerms {
+    /// When the money is taken.
+    pub capture: Capture,
+    /// Whether the driver can be asked anything. If not, a card that wants to ask is declined with `authentication_required`.
+    pub presence: Presence,
+}
+
+/// When an approved charge takes the money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Capture {
+    /// At once.
+    #[default]
+    Automatic,
+    /// It is only reserved (M4), until [`crate::StripeClient::capture_payment_intent`] or
+    /// [`crate::StripeClient::cancel_payment_intent`]; the issuer releases it by itself after about seven days.
+    Manual,
+}
+
+/// Where the driver is while the card is charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Presence {
+    /// In front of our page.
+    #[default]
+    OnSession,
+    /// Elsewhere: the card was saved before.
+    OffSession,
+}
+
+/// Money to take from what a charge reserved; the rest is released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CaptureRequest {
+    /// A charge in [`ChargeStatus::RequiresCapture`].
+    pub payment_intent: ProviderId,
+    /// Minor units of the charge's currency, above zero; at most what is reserved.
+    pub amount_minor: i64,
+    /// The charge's currency.
+    pub currency: Currency,
+    /// From [`crate::provider_key`], of a purpose or attempt of its own.
+    pub idempotency_key: String,
+}
+
 /// A charge's state at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {

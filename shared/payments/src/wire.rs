@@ -3,29 +3,67 @@
 use http::StatusCode;
 use parkade_domain::money::Currency;
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::balance::{BalancePage, BalanceTransactionWire};
 use crate::error::{PaymentError, Uncertainty};
 use crate::id::ProviderId;
-use crate::types::{Charge, ChargeRequest, ChargeStatus, Refund, RefundRequest, RefundStatus};
+use crate::types::{
+    Capture, CaptureRequest, Charge, ChargeRequest, ChargeStatus, ChargeTerms, Presence, Refund, RefundRequest,
+    RefundStatus,
+};
 use crate::units::{from_stripe, to_stripe};
 
-/// The form of a charge: created and confirmed in one call, cards only (no redirects), captured at once.
-pub(crate) fn charge_form(request: &ChargeRequest) -> Result<String, PaymentError> {
+/// Stripe's largest page, and far more than one payment or one charge ever has.
+const PAGE: &str = "100";
+
+/// The form of a charge: created and confirmed in one call, cards only (no redirects).
+pub(crate) fn charge_form(request: &ChargeRequest, terms: ChargeTerms) -> Result<String, PaymentError> {
     let amount = stripe_amount(request.amount_minor, request.currency)?;
+    let capture_method = match terms.capture {
+        Capture::Automatic => "automatic",
+        Capture::Manual => "manual",
+    };
+    let off_session = match terms.presence {
+        Presence::OnSession => "false",
+        Presence::OffSession => "true",
+    };
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.append_pair("amount", &amount.to_string())
         .append_pair("currency", &request.currency.code().to_ascii_lowercase())
         .append_pair("payment_method", &request.payment_method)
         .append_pair("payment_method_types[]", "card")
-        .append_pair("capture_method", "automatic")
+        .append_pair("capture_method", capture_method)
         .append_pair("confirm", "true")
-        .append_pair("off_session", "false")
+        .append_pair("off_session", off_session)
         .append_pair("metadata[reservation]", &request.reservation)
         .append_pair("metadata[payment]", &request.payment);
     if let Some(suffix) = &request.statement_suffix {
         form.append_pair("statement_descriptor_suffix", suffix);
     }
     Ok(form.finish())
+}
+
+/// The form of a capture.
+pub(crate) fn capture_form(request: &CaptureRequest) -> Result<String, PaymentError> {
+    let amount = stripe_amount(request.amount_minor, request.currency)?;
+    Ok(form_urlencoded::Serializer::new(String::new()).append_pair("amount_to_capture", &amount.to_string()).finish())
+}
+
+/// The query for PaymentIntents made for a payment.
+pub(crate) fn search_query(payment: &str) -> Result<String, PaymentError> {
+    // Our ids are such; nothing else can end the quoted text early.
+    if payment.is_empty() || !payment.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err(PaymentError::Refused { status: 400, code: "payment_invalid".into() });
+    }
+    let query = format!("metadata['payment']:'{payment}'");
+    Ok(form_urlencoded::Serializer::new(String::new()).append_pair("query", &query).append_pair("limit", PAGE).finish())
+}
+
+/// The query for a charge's refunds.
+pub(crate) fn refunds_query(payment_intent: &ProviderId) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("payment_intent", payment_intent.as_str()).append_pair("limit", PAGE).finish()
 }
 
 /// The form of a refund.
@@ -49,33 +87,99 @@ pub(crate) struct Answer {
 
 /// Reads a PaymentIntent.
 pub(crate) fn charge(answer: &Answer) -> Result<Charge, PaymentError> {
-    #[derive(Deserialize)]
-    struct PaymentIntent {
-        id: ProviderId,
-        status: ChargeStatus,
-        amount: i64,
-        #[serde(default)]
-        amount_received: i64,
-        currency: String,
-    }
-    let read: PaymentIntent = object(answer)?;
-    let (currency, amount_minor) = our_amount(read.amount, &read.currency)?;
-    let received_minor = from_stripe(read.amount_received, currency).ok_or(Uncertainty::Unreadable)?;
-    Ok(Charge { payment_intent: read.id, status: read.status, amount_minor, received_minor, currency })
+    object::<PaymentIntentWire>(answer)?.read()
+}
+
+/// Reads a PaymentIntent inside something else.
+pub(crate) fn charge_in(fields: &Value) -> Result<Charge, PaymentError> {
+    inside::<PaymentIntentWire>(fields, "payment_intent")?.read()
+}
+
+/// Reads all PaymentIntents of a search.
+pub(crate) fn charges(answer: &Answer) -> Result<Vec<Charge>, PaymentError> {
+    whole_list::<PaymentIntentWire>(answer)?.into_iter().map(PaymentIntentWire::read).collect()
+}
+
+/// Reads the refunds of a list that were made for a payment.
+pub(crate) fn refunds_for(answer: &Answer, payment: &str) -> Result<Vec<Refund>, PaymentError> {
+    let listed = whole_list::<RefundWire>(answer)?.into_iter();
+    listed.filter(|refund| refund.metadata.payment.as_deref() == Some(payment)).map(RefundWire::read).collect()
 }
 
 /// Reads a Refund.
 pub(crate) fn refund(answer: &Answer) -> Result<Refund, PaymentError> {
-    #[derive(Deserialize)]
-    struct Object {
-        id: ProviderId,
-        status: RefundStatus,
-        amount: i64,
-        currency: String,
+    object::<RefundWire>(answer)?.read()
+}
+
+/// Reads a Refund inside something else.
+pub(crate) fn refund_in(fields: &Value) -> Result<Refund, PaymentError> {
+    inside::<RefundWire>(fields, "refund")?.read()
+}
+
+#[derive(Deserialize)]
+struct PaymentIntentWire {
+    id: ProviderId,
+    status: ChargeStatus,
+    amount: i64,
+    #[serde(default)]
+    amount_received: i64,
+    currency: String,
+}
+
+impl PaymentIntentWire {
+    fn read(self) -> Result<Charge, PaymentError> {
+        let (currency, amount_minor) = our_amount(self.amount, &self.currency)?;
+        let received_minor = from_stripe(self.amount_received, currency).ok_or(Uncertainty::Unreadable)?;
+        Ok(Charge { payment_intent: self.id, status: self.status, amount_minor, received_minor, currency })
     }
-    let read: Object = object(answer)?;
-    let (currency, amount_minor) = our_amount(read.amount, &read.currency)?;
-    Ok(Refund { id: read.id, status: read.status, amount_minor, currency })
+}
+
+#[derive(Deserialize)]
+struct RefundWire {
+    id: ProviderId,
+    status: RefundStatus,
+    amount: i64,
+    currency: String,
+    #[serde(default)]
+    metadata: MetadataWire,
+}
+
+#[derive(Deserialize, Default)]
+struct MetadataWire {
+    payment: Option<String>,
+}
+
+impl RefundWire {
+    fn read(self) -> Result<Refund, PaymentError> {
+        let (currency, amount_minor) = our_amount(self.amount, &self.currency)?;
+        Ok(Refund { id: self.id, status: self.status, amount_minor, currency })
+    }
+}
+
+/// Reads one page of the balance.
+pub(crate) fn balance(answer: &Answer) -> Result<BalancePage, PaymentError> {
+    let page: Page<BalanceTransactionWire> = object(answer)?;
+    let transactions = page.data.into_iter().map(BalanceTransactionWire::read).collect::<Result<_, _>>()?;
+    Ok(BalancePage { transactions, has_more: page.has_more })
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    data: Vec<T>,
+    has_more: bool,
+}
+
+/// The objects of a page that holds all of them. Half of a list would answer "was it done?" with a wrong no.
+fn whole_list<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<Vec<T>, PaymentError> {
+    let page: Page<T> = object(answer)?;
+    if page.has_more { Err(Uncertainty::Unreadable.into()) } else { Ok(page.data) }
+}
+
+fn inside<T: for<'a> Deserialize<'a>>(fields: &Value, kind: &str) -> Result<T, PaymentError> {
+    if fields.get("object").and_then(Value::as_str) != Some(kind) {
+        return Err(Uncertainty::Unreadable.into());
+    }
+    T::deserialize(fields).map_err(|_| Uncertainty::Unreadable.into())
 }
 
 fn object<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T, PaymentError> {
