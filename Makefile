@@ -36,7 +36,7 @@ demo: ## Play the main job against the running server: search, reserve, pay, ent
 	cargo run -p parkade-local --bin parkade -- demo
 
 # ---------------------------------------------------------------------------------------------------------------- test --
-test: lint template doc test-doc test-all stack ## Everything CI runs
+test: lint template doc test-doc test-all provider stack ## Everything CI runs
 
 .PHONY: format-check clippy deny template doc test-doc test-all
 lint: format-check clippy deny ## Formatting, lints and dependencies
@@ -72,7 +72,7 @@ fmt: ## Format the code
 	cargo fmt --all
 
 # -------------------------------------------------------------------------------------------------------------- deploy --
-# One build for all functions: 23 separate ones would compile the same dependencies 23 times.
+# One build for all functions: separate ones would compile the same dependencies for each.
 build: .venv/stack/.done ## Build what `sam deploy` uploads: every function, optimised, for arm64
 	$(CARGO_LAMBDA) build --release --arm64 $(PACKAGES)
 
@@ -98,9 +98,9 @@ bench: ## Measure what the README claims, on the release binaries (needs valgrin
 	cargo bench -p parkade-domain
 
 # --------------------------------------------------------------------------------------------------------------- tools --
-tools: .venv/template/.done .venv/stack/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need
+tools: .venv/template/.done .venv/stack/.done .venv/provider/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need
 
-# Two environments, because the emulator and the SAM CLI want different versions of the same library.
+# An environment each, because the emulator and the SAM CLI want different versions of the same library.
 .venv/template/.done: infra/requirements.txt
 .venv/stack/.done: tests/stack/requirements.txt
 .venv/provider/.done: tests/provider/requirements.txt

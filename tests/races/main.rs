@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use crowd::{Crowd, Tally};
 use parkade_domain::geometry::Shape;
+use parkade_domain::ids::TariffVersion;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::Status;
+use parkade_domain::tariff::Tariff;
+use parkade_domain::vehicle::VehicleClass;
 use parkade_store::{Reserve, Store};
 use parkade_testkit::{Faults, Rates};
 use parkade_tests::random::seeds;
@@ -308,4 +311,37 @@ async fn a_late_overstay_sweep_moves_everybody_who_is_in_the_way() {
         assert!(next.status == Status::Confirmed && next.spot != done.dossier.reservation.spot, "{next:?}");
     }
     assert_eq!(world.wrong().await, Vec::<String>::new());
+}
+
+/// Two operators upload at once, and then publish what they uploaded: each document has a version of its own, and the lot follows one
+/// of them after the other.
+#[tokio::test(start_paused = true)]
+async fn two_operators_never_share_a_version_nor_lose_a_publication() {
+    for seed in 0..50 {
+        let world = World::new(Shape::Hourly, 1, policy()).await;
+        let (lot, now_s) = (&world.lot.id, world.clock.now_s());
+        let stores = [1, 2].map(|n| {
+            let faults = Faults::none();
+            faults.interleave(seed * 2 + n);
+            world.process(&faults)
+        });
+        let tariff = |minor: i64| Tariff { rates: [(VehicleClass::Standard, minor)].into(), ..given::tariff() };
+        let (one, two) = (tariff(61), tariff(62));
+        let (a, b) = tokio::join!(stores[0].draft_tariff(lot, &one, now_s), stores[1].draft_tariff(lot, &two, now_s));
+        let ((a, _), (b, _)) = (a.unwrap(), b.unwrap());
+        assert_ne!(a, b, "seed {seed}");
+        assert_eq!(world.store().tariff(lot, a).await.unwrap().rates, one.rates, "seed {seed}");
+        assert_eq!(world.store().tariff(lot, b).await.unwrap().rates, two.rates, "seed {seed}");
+
+        let (soon, later) = (given::T0.plus(60), given::T0.plus(120));
+        let (first, second) = tokio::join!(
+            stores[0].publish_tariff(lot, a, soon, None, now_s),
+            stores[1].publish_tariff(lot, b, later, None, now_s)
+        );
+        first.and(second).unwrap();
+        let stored = world.store().lot(lot).await.unwrap().unwrap();
+        let in_force = [given::T0, soon, later].map(|at| stored.lot.tariff_at(at));
+        assert_eq!(in_force, [TariffVersion(1), a, b], "seed {seed}");
+        assert_eq!(stored.lot.newest_tariff, TariffVersion(3), "seed {seed}");
+    }
 }

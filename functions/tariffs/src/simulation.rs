@@ -39,10 +39,16 @@ pub(crate) async fn simulate(desk: &Desk<'_>) -> Result<Answer, Problem> {
         same: 0,
         dearer: 0,
         not_sold: 0,
+        series: 0,
         largest: Vec::new(),
         next: page.next.as_ref().map(cursor).transpose()?,
     };
     for stay in &page.items {
+        if stay.series {
+            view.stays += 1;
+            view.series += 1;
+            continue;
+        }
         let pricing = pricing(&desk.deps.store, stay).await?.under(tariff.clone());
         count(&mut view, stay, explain::would_owe(stay, pricing.rules()));
     }

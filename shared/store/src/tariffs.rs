@@ -264,11 +264,11 @@ impl Store {
         let next = Lot { version: stored.version + 1, ..next };
         let meta = items::write_meta(&next).and_then(|item| self.put(item, Some(stored.version)));
         writes.push(meta.map_err(LotError::Store)?);
-        match transact::write(&self.client, writes).await.map_err(LotError::Store)? {
-            Outcome::Committed => {
-                self.forget(&next.id);
-                Ok(Some(next))
-            }
+        let outcome = transact::write(&self.client, writes).await;
+        // Also if it failed: it may have been done all the same, or somebody else has changed the lot.
+        self.forget(&next.id);
+        match outcome.map_err(LotError::Store)? {
+            Outcome::Committed => Ok(Some(next)),
             Outcome::Cancelled(_) => Ok(None),
         }
     }

@@ -162,6 +162,8 @@ pub struct SimulationView {
     pub dearer: u32,
     /// Stays that the version does not sell; their amounts are in neither sum.
     pub not_sold: u32,
+    /// Recurring bookings, whose past occurrences are no longer on the record; they are in neither sum.
+    pub series: u32,
     /// The stays that would change most, at most five.
     pub largest: Vec<SimulatedStayView>,
     /// Where the next page begins.
