@@ -72,7 +72,7 @@ MUTANTS = [
     Mutant("a replay that meets its own hold is told that it is taken", f"{STORE}/reserve.rs",
            ("self.known(&request.new).await?.ok_or(error)", "Err(error)"),
            "races", "a_replay_is_not_taken_by_its_own_hold"),
-    Mutant("what was refunded before can be refunded again", f"{DOMAIN}/decide.rs",
+    Mutant("what was refunded before can be refunded again", f"{DOMAIN}/decide/money.rs",
            ("next.refunded_minor += too_much;", "next.refunded_minor += 0;"),
            "deliveries", "refunds_for_two_reasons_never_exceed_what_was_captured"),
     Mutant("a charge is refunded beyond itself", f"{DOMAIN}/settlement.rs",

@@ -4,10 +4,9 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::Path;
 
-use parkade_api::request::BODY_BYTES_MAX;
+use parkade_api::request::{BODY_BYTES_MAX, json_pointer};
 use parkade_domain::tariff::Tariff;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_path_to_error::Segment;
 
 /// What is said to somebody whose command cannot be done: lines that say how to mend it.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ pub(super) fn read<T: DeserializeOwned>(file: &Path) -> Result<T, Refusal> {
     }
     let mut json = serde_json::Deserializer::from_str(&text);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let pointer = pointer(error.path());
+        let pointer = json_pointer(error.path());
         Refusal::of(finding(&pointer, "invalid", &format!("{}: see docs/tariffs.md", error.into_inner())))
     })
 }
@@ -71,19 +70,4 @@ fn text(file: &Path) -> Result<String, Refusal> {
         return Err(Refusal::of(format!("{}: more than {BODY_BYTES_MAX} bytes: shorten it", file.display())));
     }
     Ok(text)
-}
-
-fn pointer(path: &serde_path_to_error::Path) -> String {
-    let mut pointer = String::new();
-    for segment in path {
-        let part = match segment {
-            Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
-            // The variant of an enum is not a level of the document.
-            Segment::Enum { .. } | Segment::Unknown => continue,
-        };
-        pointer.push('/');
-        pointer.push_str(&part);
-    }
-    pointer
 }

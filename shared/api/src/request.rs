@@ -133,7 +133,7 @@ pub fn read_json<T: DeserializeOwned>(request: &Request<Vec<u8>>) -> Result<T, P
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let pointer = pointer(error.path());
+        let pointer = json_pointer(error.path());
         (pointer, error.into_inner())
     });
     let read = read.and_then(|value: T| json.end().map(|()| value).map_err(|error| (String::new(), error)));
@@ -157,7 +157,9 @@ fn malformed(detail: String) -> Problem {
     Problem::new(Code::MalformedJson).detail(detail)
 }
 
-fn pointer(path: &serde_path_to_error::Path) -> String {
+/// The JSON pointer (RFC 6901) of where reading a document failed.
+#[must_use]
+pub fn json_pointer(path: &serde_path_to_error::Path) -> String {
     let mut pointer = String::new();
     for segment in path {
         let part = match segment {

@@ -1,0 +1,133 @@
+//! What money does: the intent to charge, what the provider says of it, and the refunds that a smaller price leaves.
+
+use super::{Change, Dossier, Refusal, after, minute};
+use crate::ids::{PAYMENTS_PER_RESERVATION_MAX, PaymentId, SpotIndex};
+use crate::payment::{Payment, PaymentKind, PaymentStatus, Purpose, refundable};
+use crate::reservation::{Command, Mark, Reason, Reservation, Status};
+use crate::settlement;
+
+/// Highest number of a charge: the numbers above it are for refunds, so that an exit or a cancellation can always record one.
+const CHARGES_MAX: u8 = 60;
+
+/// The intent to charge what is due.
+///
+/// # Errors
+/// [`Refusal`] of the state, an expired hold (410), nothing due, or a charge under way.
+pub fn pay(d: &Dossier, now_s: i64, mark: Mark, method: String) -> Result<Payment, Refusal> {
+    let r = &d.reservation;
+    let lapsed = r.status == Status::Held && r.hold_expires_at_s.is_some_and(|at_s| at_s <= now_s);
+    if lapsed || r.status == Status::Expired {
+        return Err(Refusal::HoldExpired);
+    }
+    after(r.status, Command::Pay)?;
+    if let Some(open) = d.payments.iter().find(|p| p.is_open_charge()) {
+        return Err(Refusal::PaymentInProgress(open.id));
+    }
+    if r.due_minor() <= 0 {
+        return Err(Refusal::NothingToPay);
+    }
+    let purpose = if r.status == Status::Held { Purpose::Booking } else { Purpose::Balance };
+    let number = next_number(&d.payments)?;
+    if number > CHARGES_MAX {
+        return Err(Refusal::TooManyPayments);
+    }
+    Ok(Payment {
+        id: PaymentId { reservation: r.id, number },
+        kind: PaymentKind::Charge(purpose),
+        status: PaymentStatus::Requested,
+        amount_minor: r.due_minor(),
+        currency: r.currency,
+        method: Some(method),
+        provider_reference: None,
+        decline_code: None,
+        mark,
+        requested_at_s: now_s,
+        version: 1,
+    })
+}
+
+/// A charge succeeded at the provider. Confirms a hold, also one that expired meanwhile if its time is still free on `spot` (M3);
+/// on a reservation that has ended otherwise, what is too much is refunded at once.
+///
+/// # Errors
+/// [`Refusal::Ended`] if a lapsed reservation's time is over: use [`paid_too_late`].
+pub fn charged(d: &Dossier, paid: &Payment, now_s: i64, mark: Mark, spot: SpotIndex) -> Result<Change, Refusal> {
+    let r = &d.reservation;
+    let mut next = r.next(r.status.after(Command::Confirm).unwrap_or(r.status), mark);
+    next.paid_minor += paid.amount_minor;
+    if matches!(r.status, Status::Held | Status::Expired) {
+        if minute(now_s) >= r.window.end() {
+            return Err(Refusal::Ended);
+        }
+        next.spot = spot;
+        next.hold_expires_at_s = None;
+    }
+    with_charge(d, paid, next, mark, now_s)
+}
+
+/// A charge succeeded and neither the spot nor another fitting one is free any more: everything is refunded (M3).
+///
+/// # Errors
+/// [`Refusal::Refund`] if the payments do not add up.
+pub fn paid_too_late(d: &Dossier, paid: &Payment, now_s: i64, mark: Mark) -> Result<Change, Refusal> {
+    let r = &d.reservation;
+    let mut next = r.next(Status::Expired, mark);
+    next.claims.clear();
+    next.paid_minor += paid.amount_minor;
+    (next.price_minor, next.reason) = (0, Some(Reason::PaidTooLate));
+    with_charge(d, paid, next, mark, now_s)
+}
+
+/// The provider will not return a refund: it is owed again, so the record shows it and the next command that settles asks anew.
+#[must_use]
+pub fn refund_declined(d: &Dossier, declined: &Payment, mark: Mark) -> Change {
+    let mut next = d.reservation.next(d.reservation.status, mark);
+    next.refunded_minor -= declined.amount_minor;
+    Change { reservation: next, payments: vec![declined.clone()] }
+}
+
+/// The change that records a successful charge, with the refund of what it is too much.
+fn with_charge(d: &Dossier, paid: &Payment, next: Reservation, mark: Mark, now_s: i64) -> Result<Change, Refusal> {
+    let known = Dossier { reservation: d.reservation.clone(), payments: replaced(&d.payments, paid) };
+    let mut change = with_refunds(&known, next, mark, now_s)?;
+    change.payments.insert(0, paid.clone());
+    Ok(change)
+}
+
+fn next_number(payments: &[Payment]) -> Result<u8, Refusal> {
+    let last = payments.iter().map(|p| p.id.number).max().unwrap_or(0);
+    if last >= PAYMENTS_PER_RESERVATION_MAX { Err(Refusal::TooManyPayments) } else { Ok(last + 1) }
+}
+
+fn replaced(payments: &[Payment], with: &Payment) -> Vec<Payment> {
+    payments.iter().map(|p| if p.id == with.id { with.clone() } else { p.clone() }).collect()
+}
+
+/// Adds the refunds that a smaller price leaves: their intents are written in the same transaction as their cause, and the record's
+/// version guards that two of them never refund the same cent (M5).
+pub(super) fn with_refunds(d: &Dossier, mut next: Reservation, mark: Mark, now_s: i64) -> Result<Change, Refusal> {
+    let too_much = -next.due_minor();
+    if too_much <= 0 {
+        return Ok(Change { reservation: next, payments: Vec::new() });
+    }
+    let parts = settlement::allocate_refund(&refundable(&d.payments), too_much).map_err(Refusal::Refund)?;
+    let mut payments: Vec<Payment> = Vec::new();
+    for (of, amount_minor) in parts {
+        let known: Vec<Payment> = d.payments.iter().chain(&payments).cloned().collect();
+        payments.push(Payment {
+            id: PaymentId { reservation: next.id, number: next_number(&known)? },
+            kind: PaymentKind::Refund { of },
+            status: PaymentStatus::Requested,
+            amount_minor,
+            currency: next.currency,
+            method: None,
+            provider_reference: None,
+            decline_code: None,
+            mark,
+            requested_at_s: now_s,
+            version: 1,
+        });
+    }
+    next.refunded_minor += too_much;
+    Ok(Change { reservation: next, payments })
+}
