@@ -165,7 +165,7 @@ fn read_day(item: &Item) -> Result<LotDay, StoreError> {
     Ok(LotDay {
         lot: reader.parsed(keys::PK, |pk| LotId::new(pk.strip_prefix("OCC#")?).ok())?,
         day: reader.parsed(keys::SK, |sk| sk.parse().ok())?,
-        spots: reader.number("n")?,
+        spots: reader.number_maybe("n")?.unwrap_or(0),
         starts: Minute(reader.number("at")?),
         free,
     })

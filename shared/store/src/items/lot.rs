@@ -58,7 +58,9 @@ pub(crate) fn write_meta(lot: &Lot) -> Result<Item, StoreError> {
 pub(crate) fn read_meta(item: &Item) -> Result<Lot, StoreError> {
     let reader = Reader(item);
     reader.schema(SCHEMA_VERSION)?;
-    let upcoming: Vec<(i64, u32)> = from_json(&reader, "up")?;
+    // A lot of before there were publications has none to come.
+    let upcoming: Vec<(i64, u32)> = reader.text_maybe("up").map_or(Ok(Vec::new()), |_| from_json(&reader, "up"))?;
+    let tariff = TariffVersion(reader.number("tv")?);
     Ok(Lot {
         id: reader.parsed(keys::PK, |pk| LotId::new(pk.strip_prefix("L#")?).ok())?,
         name: reader.text("name")?.to_owned(),
@@ -70,13 +72,13 @@ pub(crate) fn read_meta(item: &Item) -> Result<Lot, StoreError> {
         kind: from_json::<LotKind>(&reader, "kind")?,
         geometry: Geometry { shape: from_json::<Shape>(&reader, "shape")?, offset_minutes: reader.number("off")? },
         policy: from_json(&reader, "pol")?,
-        tariff: TariffVersion(reader.number("tv")?),
+        tariff,
         upcoming: upcoming
             .into_iter()
             .map(|(from, version)| Publication { from: Minute(from), version: TariffVersion(version) })
             .collect(),
-        newest_tariff: TariffVersion(reader.number("nt")?),
-        calendar: CalendarVersion(reader.number("cv")?),
+        newest_tariff: reader.number_maybe("nt")?.map_or(tariff, TariffVersion),
+        calendar: CalendarVersion(reader.number_maybe("cv")?.unwrap_or(0)),
         version: reader.number(VERSION)?,
     })
 }
@@ -118,7 +120,7 @@ pub(crate) fn read_summary(item: &Item) -> Result<TariffSummary, StoreError> {
     let reader = Reader(item);
     Ok(TariffSummary {
         version: reader.parsed(keys::SK, |sk| sk.strip_prefix("TARIFF#")?.parse().ok().map(TariffVersion))?,
-        created_at_s: reader.number("ca")?,
+        created_at_s: reader.number_maybe("ca")?.unwrap_or(0),
         published_from: reader.number_maybe("pf")?.map(Minute),
     })
 }
