@@ -465,6 +465,9 @@ async fn a_receipt_shows_no_draft_and_is_small() {
     check(ALICE, &of_draft).await.refused(404, "tariff_not_found");
     assert_eq!(total(&check(OLGA, &of_draft).await.expect(200).body["expected"]), 720);
     let mut many = receipt;
+    let mut nothing = many.clone();
+    nothing["price"]["tariff_version"] = json!(0);
+    check(ALICE, &nothing).await.refused(404, "tariff_not_found");
     many["facts"]["validations"] = json!((0..21).map(|n| json!({"id": format!("v{n}")})).collect::<Vec<_>>());
     let refused = check(ALICE, &many).await.refused(422, "invalid_fields");
     assert_eq!(refused.errors(), [("/receipt/facts/validations".to_owned(), "too_many".to_owned())]);
@@ -482,4 +485,67 @@ async fn another_spot_is_quoted_before_it_is_taken() {
     // What is kept, and the fee for the next change on top of it.
     assert_eq!(price_of(&change(&api, &id, json!({"spot_id": "A2"})).await.expect(200)), 1_700);
     quoted(&api, with(asked("12:00", "14:00"), "spot_id", json!("M1"))).await.refused(422, "vehicle_fits_nowhere");
+}
+
+#[tokio::test]
+async fn who_stays_longer_than_anything_that_is_sold_does_not_park_for_free() {
+    // Four hours are the last tier; and a garage that sells no night.
+    let tiers = json!([{"id": "all", "base": [{"up_to_minutes": 240, "total": 800}], "max_stay_minutes": 240}]);
+    let day =
+        json!({"id": "day", "within": {"from": "08:00", "to": "20:00"}, "charge": [{"every_minutes": 60, "add": 100}]});
+    let days = json!([{"id": "all", "products": [day]}]);
+    for (tables, exits) in [
+        (tiers, [("15:00:00", 800), ("15:01:00", 1_600), ("19:00:00", 1_600)]),
+        (days, [("18:59:00", 800), ("19:00:00", 800), ("22:00:00", 800)]),
+    ] {
+        for (at, expected) in exits {
+            let api = Api::new().await;
+            put(&api, &[("tariff", json!({"currency": "EUR", "tables": tables}))]).await;
+            api.at("11:00:00");
+            let walk_in = json!({"lot_id": "central", "walk_in": {"class": "standard"}, "plate": {"text": "AB 1"}});
+            let id = api.post("/v1/gate/check-in", GATE, "w", walk_in).await.expect(200).text("id");
+            api.at(at);
+            let stay = json!({"lot_id": "central", "reservation_id": id});
+            let left = api.post("/v1/gate/check-out", GATE, "out", stay).await.expect(200);
+            assert_eq!(total(&left.body["price"]), expected, "{at} {}", left.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_moved_series_pays_for_what_it_used_and_what_was_kept_stays_kept() {
+    let api = Api::new().await;
+    strict(&api, json!({})).await;
+    let series = json!({"lot_id": "central", "vehicle": {"class": "standard"}, "spot_id": "A1", "recurrence":
+        {"weekdays": ["sat", "sun"], "start": "14:00", "end": "15:00", "from": "2026-11-21", "until": "2026-11-23"}});
+    let id = api.confirmed("s", series).await;
+    api.at("13:00:00");
+    let stay = json!({"lot_id": "central", "reservation_id": id});
+    api.post("/v1/gate/check-in", GATE, "in", stay.clone()).await.expect(200);
+    api.at("13:50:00");
+    api.post("/v1/gate/check-out", GATE, "out", stay).await.expect(200);
+    let kept = api.confirmed("k", with(booking("18:00", "20:00"), "spot_id", json!("A1"))).await;
+    change(&api, &kept, json!({"end_time": "2026-11-21T18:15:00Z"})).await.expect(200);
+    let out = json!({"status": "out_of_service", "until": "2026-11-23T18:00"});
+    api.call("PUT", "/v1/lots/central/spots/A1/status", OLGA).json(out).await.expect(200);
+    let moved = api.get(&format!("/v1/reservations/{id}"), ALICE).await.expect(200);
+    // 7.00 for the hour that was used on the premium spot, 2.00 for tomorrow's.
+    assert_eq!((moved.text("spot_id"), price_of(&moved)), ("A2".to_owned(), 900));
+    let moved = api.get(&format!("/v1/reservations/{kept}"), ALICE).await.expect(200);
+    // 14.00 were kept when it was shortened; a started hour there is 5.00 dearer than here.
+    assert_eq!((moved.text("spot_id"), price_of(&moved)), ("A2".to_owned(), 900));
+}
+
+#[tokio::test]
+async fn thinking_better_of_it_ends_when_the_stay_begins_and_covers_the_fee() {
+    let api = Api::new().await;
+    strict(&api, json!({"cool_off_minutes": 600, "modification": {"fee_minor": 150}})).await;
+    let id = api.confirmed("a", booking("12:00", "14:00")).await;
+    change(&api, &id, json!({"end_time": "2026-11-21T13:00:00Z"})).await.expect(200);
+    let gone = api.call("DELETE", &format!("/v1/reservations/{id}"), ALICE).send().await.expect(200);
+    assert_eq!(price_of(&gone), 0, "not even a fee");
+    let id = api.confirmed("b", booking("15:00", "19:00")).await;
+    api.at("15:10:00");
+    let shorter = change(&api, &id, json!({"end_time": "2026-11-21T15:30:00Z"})).await.expect(200);
+    assert_eq!(price_of(&shorter), 800 + 150, "what has begun is not thought better of");
 }

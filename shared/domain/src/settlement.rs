@@ -166,27 +166,65 @@ fn excess(stay: &Stay<'_>, late: Window) -> Result<Settlement, TariffError> {
     }
 }
 
-/// What a stay costs that nobody booked. Where the tariff sells no stay so long, its days are stays of their own, and those count that
-/// are sold.
+/// How finely the sold part of a stay is looked for that the tariff does not sell as a whole: the usual unit of a tariff.
+const SOLD_STEP_MINUTES: i64 = 15;
+
+/// What a stay costs that nobody booked. Where the tariff does not sell it as a whole, the longest part of it that is sold from its
+/// beginning (a day at most) is charged, and what follows is a stay of its own; time that nobody sells costs nothing.
 ///
 /// # Errors
-/// [`TariffError::Unavailable`] if none of them is, else as [`Tariff::price`].
+/// [`TariffError::Unavailable`] if no part of it is sold, else as [`Tariff::price`].
 pub fn drive_up(tariff: &Tariff, request: &PriceRequest<'_>) -> Result<Price, TariffError> {
     let whole = tariff.price(request);
-    if !matches!(whole, Err(TariffError::Unavailable)) || request.window.minutes() <= DAY_MINUTES {
+    if !matches!(whole, Err(TariffError::Unavailable)) {
         return whole;
     }
     let (mut start, end) = (request.window.start(), request.window.end());
     let mut sum = Price::new(tariff.currency, tariff.version, Vec::new())?;
-    while let Ok(window) = Window::new(start, end.min(start.plus(DAY_MINUTES))) {
-        match tariff.price(&PriceRequest { window, ..*request }) {
-            Ok(price) => sum = sum.plus(price)?,
-            Err(TariffError::Unavailable) => {}
-            Err(error) => return Err(error),
-        }
-        start = window.end();
+    while start < end {
+        let until = end.min(start.plus(DAY_MINUTES));
+        start = match sold_part(tariff, request, start, until)? {
+            Some((price, sold_until)) => {
+                sum = sum.plus(price)?;
+                sold_until
+            }
+            None => start.plus(SOLD_STEP_MINUTES),
+        };
     }
     if sum.lines().is_empty() { whole } else { Ok(sum) }
+}
+
+/// The longest part of `[start, until)` from its beginning that the tariff sells, with its end. After the entry it is looked for only
+/// where a first minute is sold, so that a closed night costs two questions a step.
+fn sold_part(
+    tariff: &Tariff,
+    request: &PriceRequest<'_>,
+    start: Minute,
+    until: Minute,
+) -> Result<Option<(Price, Minute)>, TariffError> {
+    let sold = |end: Minute| {
+        let window = Window::new(start, end).map_err(|_| TariffError::Overflow)?;
+        match tariff.price(&PriceRequest { window, ..*request }) {
+            Ok(price) => Ok(Some((price, end))),
+            Err(TariffError::Unavailable) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    let first = until.min(start.plus(1));
+    let at_once = [sold(until)?, sold(first)?];
+    if let [Some(all), _] = at_once {
+        return Ok(Some(all));
+    }
+    let [_, minute] = at_once;
+    if minute.is_none() && start != request.window.start() {
+        return Ok(None);
+    }
+    for minutes in (1..until.0 - start.0).rev().filter(|minutes| minutes % SOLD_STEP_MINUTES == 0) {
+        if let Some(part) = sold(start.plus(minutes))? {
+            return Ok(Some(part));
+        }
+    }
+    Ok(minute)
 }
 
 /// What is owed after cancelling `booked` at `now`: the fees that are kept, and the rest less the refund of the

@@ -127,8 +127,11 @@ impl Store {
         let day = (stay.start().0 - lot.geometry.offset_minutes).div_euclid(parkade_domain::time::DAY_MINUTES);
         let days = self.occupancy(&[(lot.id.clone(), u32::try_from(day).unwrap_or(0))]).await?;
         let percent = |day: &LotDay| {
-            let (total, free) = (u32::from(day.spots).max(1), u32::from(day.free_on(stay.start(), stay.end())));
-            total.saturating_sub(free) * 100 / total
+            // Counts of before the total was stored are compared with the lot as it is.
+            let counted = if day.spots == 0 { facts.directory.spots.len() } else { usize::from(day.spots) };
+            let total = u32::try_from(counted).unwrap_or(u32::MAX).max(1);
+            let free = u32::from(day.free_on(stay.start(), stay.end()));
+            total.saturating_sub(free).saturating_mul(100) / total
         };
         Ok(days.first().map_or(0, |day| u8::try_from(percent(day)).unwrap_or(100)))
     }

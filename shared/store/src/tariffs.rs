@@ -230,7 +230,11 @@ impl Store {
         before: Option<TariffVersion>,
         limit: i32,
     ) -> Result<Listing<TariffSummary>, StoreError> {
-        let until = keys::tariff_sort(TariffVersion(before.map_or(u32::MAX, |version| version.0.saturating_sub(1))));
+        let newest = TariffVersion(before.map_or(u32::MAX, |version| version.0.saturating_sub(1)));
+        if newest == TariffVersion(0) {
+            return Ok(Listing { items: Vec::new(), next: None });
+        }
+        let until = keys::tariff_sort(newest);
         let query = self
             .client
             .query()

@@ -78,7 +78,8 @@ pub fn paid_too_late(d: &Dossier, paid: &Payment, now_s: i64, mark: Mark) -> Res
     with_charge(d, paid, next, mark, now_s)
 }
 
-/// The provider will not return a refund: it is owed again, so the record shows it and the next command that settles asks anew.
+/// The provider will not return a refund: it is owed again, so the record shows it, and a later command that settles asks anew. After
+/// the stay's end none does: a person decides.
 #[must_use]
 pub fn refund_declined(d: &Dossier, declined: &Payment, mark: Mark) -> Change {
     let mut next = d.reservation.next(d.reservation.status, mark);

@@ -9,6 +9,10 @@ use crate::tariff::{Feature, Price};
 use crate::time::{Minute, Window};
 use crate::vehicle::Features;
 
+/// Most payments of a reservation that is still changed: each change may leave a refund, and the numbers above are for the exit or the
+/// cancellation, which must always be able to record theirs.
+const CHANGES_MAX: usize = 80;
+
 /// Cancels: the ladder decides what stays owed, the rest is refunded.
 ///
 /// # Errors
@@ -27,8 +31,12 @@ pub fn cancel(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark, reason: Rea
             // Of a series only what is still to come is cancelled.
             let ahead = Window::new(r.claims.first().map_or(r.window.start(), |c| c.start()), r.window.end());
             let ahead = ahead.ok().filter(|ahead| now < ahead.start()).ok_or(Refusal::AlreadyStarted)?;
-            let difference_minor = given_up(r, rules, now, ahead)?.difference_minor();
-            (r.price_minor + difference_minor).max(r.kept_minor.min(r.price_minor))
+            if cools_off(r, rules, now, ahead) {
+                0
+            } else {
+                let difference_minor = given_up(r, rules, now, ahead)?.difference_minor();
+                (r.price_minor + difference_minor).max(r.kept_minor.min(r.price_minor))
+            }
         }
     };
     next.claims.clear();
@@ -82,8 +90,12 @@ pub fn no_show(
         next.price_minor = if gate_was_offline || r.spot_blocked {
             0
         } else {
-            let owed_minor = missed(r, rules)?.total_minor();
-            owed_minor.max(r.kept_minor.min(r.price_minor))
+            match missed(r, rules) {
+                Ok(owed) => owed.total_minor().max(r.kept_minor.min(r.price_minor)),
+                // The spot must not stay claimed because a tariff has no price any more: what was agreed stays owed.
+                Err(Refusal::Tariff(_)) => r.price_minor,
+                Err(refusal) => return Err(refusal),
+            }
         };
     }
     with_refunds(d, next, mark, now_s)
@@ -113,6 +125,9 @@ pub fn modify(
     }
     if r.window.end() <= now || window.end() <= now {
         return Err(Refusal::Ended);
+    }
+    if d.payments.len() >= CHANGES_MAX {
+        return Err(Refusal::TooManyPayments);
     }
     // A hold's price must not change under a charge that will confirm it.
     if let Some(open) = d.payments.iter().find(|p| p.is_open_charge() && r.status == Status::Held) {
@@ -155,7 +170,7 @@ pub fn modify(
     if r.status == Status::Held && next.price_minor == 0 {
         (next.status, next.hold_expires_at_s) = (after(r.status, Command::Confirm)?, None);
     }
-    next.spot_blocked = next.spot_blocked && spot == r.spot;
+    next.spot_blocked = next.spot_blocked && spot == r.spot && window.overlaps(r.window);
     with_refunds(d, next, mark, now_s)
 }
 
@@ -180,13 +195,18 @@ fn kept_by_change(r: &Reservation, rules: Rules<'_>, now: Minute, window: Window
 /// [`Refusal::Tariff`].
 pub fn given_up(r: &Reservation, rules: Rules<'_>, now: Minute, ahead: Window) -> Result<Settlement, Refusal> {
     let agreed = agreed(r, rules)?;
-    let cools_off = rules.tariff.terms.as_ref().is_some_and(|terms| terms.cools_off(minute(r.created_at_s), now));
-    let settled = if cools_off {
+    let settled = if cools_off(r, rules, now, ahead) {
         settlement::withdrawal(&agreed, ahead)
     } else {
         settlement::cancellation(&agreed, &rules.policy().cancellation, now, ahead)
     };
     settled.map_err(Refusal::Tariff)
+}
+
+/// Whether the driver may still think better of it: soon after the booking, and before what is to come has begun.
+fn cools_off(r: &Reservation, rules: Rules<'_>, now: Minute, ahead: Window) -> bool {
+    let soon = rules.tariff.terms.as_ref().is_some_and(|terms| terms.cools_off(minute(r.created_at_s), now));
+    soon && now < ahead.start()
 }
 
 /// What somebody owes who never came, although the gate would have opened (I13).
@@ -218,10 +238,17 @@ pub fn relocate(
     };
     (next.spot, next.spot_blocked) = (spot, false);
     next.circumstances.features = r.circumstances.features.common(features);
-    if next.circumstances != r.circumstances {
-        let without = agreed(&next, Rules { circumstances: next.circumstances, ..rules });
-        let less_minor = without.map_or(r.price_minor, |price| price.total_minor().min(r.price_minor));
-        (next.price_minor, next.kept_minor) = (less_minor, r.kept_minor.min(less_minor));
+    let without = agreed(&next, Rules { circumstances: next.circumstances, ..rules });
+    match (agreed(r, rules), without) {
+        (Ok(was), Ok(is)) if is.total_minor() < was.total_minor() => {
+            next.price_minor = (r.price_minor - (was.total_minor() - is.total_minor())).max(0);
+            next.kept_minor = r.kept_minor.min(next.price_minor);
+        }
+        // Nobody pays more for being moved, and what was agreed stays what it was.
+        _ => next.circumstances = r.circumstances,
+    }
+    if r.status == Status::Held && next.price_minor == 0 {
+        (next.status, next.hold_expires_at_s) = (after(r.status, Command::Confirm)?, None);
     }
     with_refunds(d, next, mark, now_s)
 }

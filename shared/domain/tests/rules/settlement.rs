@@ -2,8 +2,8 @@ use parkade_domain::ids::TariffVersion;
 use parkade_domain::money::{Currency, Money};
 use parkade_domain::policy::{CancellationStep, EarlyExit, LotPolicy};
 use parkade_domain::settlement::{
-    Charge, RefundError, Settlement, SettlementReason, Stay, allocate_refund, cancellation, leave, no_show, top_up,
-    with_fees, withdrawal,
+    Charge, RefundError, Settlement, SettlementReason, Stay, allocate_refund, cancellation, drive_up, leave, no_show,
+    top_up, with_fees, withdrawal,
 };
 use parkade_domain::tariff::{CapPeriod, OverstayRule, Price, PriceRequest, Rule, Tariff};
 use parkade_domain::time::{Minute, Window};
@@ -333,5 +333,21 @@ fn terms_are_checked_like_the_policy() {
             format!(r#"{{"currency": "GBP", "unit_minutes": 60, "rates": {{"standard": 1}}, "terms": {terms}}}"#);
         let errors = serde_json::from_str::<Tariff>(&text).unwrap().validate();
         assert_eq!(errors.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(), [pointer]);
+    }
+}
+
+proptest! {
+    /// Who stays longer never owes less than who left in time, also where the tariff does not sell the longer stay.
+    #[test]
+    fn outlasting_what_is_sold_is_no_discount(sold_minutes in 1_i64..1_440, more in 1_i64..4_000, tier in 1_i64..2_000) {
+        let document = serde_json::json!({"currency": "EUR", "tables": [{"id": "all",
+            "base": [{"up_to_minutes": sold_minutes, "total": tier}], "max_stay_minutes": sold_minutes}]});
+        let tariff: Tariff = serde_json::from_value(document).unwrap();
+        let utc = zone("UTC");
+        let stay = |minutes| PriceRequest::stay(&utc, VehicleClass::Standard, Window::new(START, START.plus(minutes)).unwrap());
+        let in_time = drive_up(&tariff, &stay(sold_minutes)).unwrap();
+        let longer = drive_up(&tariff, &stay(sold_minutes + more)).unwrap();
+        assert_adds_up(&longer);
+        prop_assert!(longer.total_minor() >= in_time.total_minor());
     }
 }

@@ -118,10 +118,12 @@ pub(crate) fn read_calendar(item: &Item) -> Result<LotCalendar, StoreError> {
 
 pub(crate) fn read_summary(item: &Item) -> Result<TariffSummary, StoreError> {
     let reader = Reader(item);
+    let (created_at_s, published_from) = (reader.number_maybe("ca")?, reader.number_maybe("pf")?);
     Ok(TariffSummary {
         version: reader.parsed(keys::SK, |sk| sk.strip_prefix("TARIFF#")?.parse().ok().map(TariffVersion))?,
-        created_at_s: reader.number_maybe("ca")?.unwrap_or(0),
-        published_from: reader.number_maybe("pf")?.map(Minute),
+        created_at_s: created_at_s.unwrap_or(0),
+        // Before there were drafts, every version came into force at once.
+        published_from: published_from.or(created_at_s.is_none().then_some(0)).map(Minute),
     })
 }
 

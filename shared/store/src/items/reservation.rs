@@ -116,6 +116,10 @@ pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
         Some(_) => Some(reader.parsed("rs", Reason::parse)?),
         None => None,
     };
+    let window = window.and_then(|w| w.first().copied()).ok_or_else(|| reader.corrupt("w is not one window"))?;
+    let claims = windows("c")?;
+    // Before there was the flag, a series told itself by its claims.
+    let several = claims.len() > 1 || claims.first().is_some_and(|claim| claim.start() > window.start());
     Ok(Reservation {
         id,
         lot: reader.parsed("lot", |text| LotId::new(text).ok())?,
@@ -123,9 +127,9 @@ pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
         status: reader.parsed("st", Status::parse)?,
         version: reader.number(VERSION)?,
         spot: SpotIndex(reader.number("sp")?),
-        window: window.and_then(|w| w.first().copied()).ok_or_else(|| reader.corrupt("w is not one window"))?,
-        claims: windows("c")?,
-        series: reader.flag("se"),
+        window,
+        claims,
+        series: reader.flag("se") || several,
         vehicle: Vehicle {
             class: reader.parsed("vc", VehicleClass::parse)?,
             ev: reader.flag("ev"),
