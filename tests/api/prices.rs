@@ -549,3 +549,19 @@ async fn thinking_better_of_it_ends_when_the_stay_begins_and_covers_the_fee() {
     let shorter = change(&api, &id, json!({"end_time": "2026-11-21T15:30:00Z"})).await.expect(200);
     assert_eq!(price_of(&shorter), 800 + 150, "what has begun is not thought better of");
 }
+
+#[tokio::test]
+async fn who_thinks_better_of_a_series_pays_for_what_was_used() {
+    let api = Api::new().await;
+    strict(&api, json!({"cool_off_minutes": 600})).await;
+    let series = json!({"lot_id": "central", "vehicle": {"class": "standard"}, "recurrence":
+        {"weekdays": ["sat", "sun"], "start": "14:00", "end": "15:00", "from": "2026-11-21", "until": "2026-11-23"}});
+    let id = api.confirmed("s", series).await;
+    api.at("13:00:00");
+    let stay = json!({"lot_id": "central", "reservation_id": id});
+    api.post("/v1/gate/check-in", GATE, "in", stay.clone()).await.expect(200);
+    api.at("13:50:00");
+    api.post("/v1/gate/check-out", GATE, "out", stay).await.expect(200);
+    let gone = api.call("DELETE", &format!("/v1/reservations/{id}"), ALICE).send().await.expect(200);
+    assert_eq!((price_of(&gone), gone.body["refunded"]["amount_minor"].as_i64()), (200, Some(200)));
+}

@@ -214,7 +214,9 @@ pub fn hold(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64)
 /// [`Refusal::Tariff`] or [`Refusal::Ended`] if there is no window.
 pub fn walk_in(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -> Result<Reservation, Refusal> {
     let mut session = record(rules, new, spot, now_s)?;
-    if let Err(error @ TariffError::NoRate { .. }) = sold_drive_up(rules, new.vehicle, session.window) {
+    let features = Feature::of_spot(rules.circumstances.features);
+    let priced = rules.tariff.price(&rules.request(new.vehicle.class, session.window, &features));
+    if let Err(error @ TariffError::NoRate { .. }) = priced {
         return Err(Refusal::Tariff(error));
     }
     (session.status, session.entered_at_s) = (Status::CheckedIn, Some(now_s));

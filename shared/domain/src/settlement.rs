@@ -168,9 +168,12 @@ fn excess(stay: &Stay<'_>, late: Window) -> Result<Settlement, TariffError> {
 
 /// How finely the sold part of a stay is looked for that the tariff does not sell as a whole: the usual unit of a tariff.
 const SOLD_STEP_MINUTES: i64 = 15;
+/// Most parts that such a stay is charged in: a receipt has no more lines than a year has days, and an exit must not wait for more.
+const SOLD_PARTS_MAX: usize = 400;
 
 /// What a stay costs that nobody booked. Where the tariff does not sell it as a whole, the longest part of it that is sold from its
-/// beginning (a day at most) is charged, and what follows is a stay of its own; time that nobody sells costs nothing.
+/// beginning (a day at most) is charged, and what follows is a stay of its own; time that nobody sells costs nothing, nor does what
+/// follows [`SOLD_PARTS_MAX`] parts.
 ///
 /// # Errors
 /// [`TariffError::Unavailable`] if no part of it is sold, else as [`Tariff::price`].
@@ -180,12 +183,12 @@ pub fn drive_up(tariff: &Tariff, request: &PriceRequest<'_>) -> Result<Price, Ta
         return whole;
     }
     let (mut start, end) = (request.window.start(), request.window.end());
-    let mut sum = Price::new(tariff.currency, tariff.version, Vec::new())?;
-    while start < end {
+    let (mut sum, mut parts) = (Price::new(tariff.currency, tariff.version, Vec::new())?, 0);
+    while start < end && parts < SOLD_PARTS_MAX {
         let until = end.min(start.plus(DAY_MINUTES));
         start = match sold_part(tariff, request, start, until)? {
             Some((price, sold_until)) => {
-                sum = sum.plus(price)?;
+                (sum, parts) = (sum.plus(price)?, parts + 1);
                 sold_until
             }
             None => start.plus(SOLD_STEP_MINUTES),
@@ -219,7 +222,9 @@ fn sold_part(
     if minute.is_none() && start != request.window.start() {
         return Ok(None);
     }
-    for minutes in (1..until.0 - start.0).rev().filter(|minutes| minutes % SOLD_STEP_MINUTES == 0) {
+    // By the step where it can be longer than one, by the minute below.
+    let looked_at = |minutes: &i64| *minutes < SOLD_STEP_MINUTES || minutes % SOLD_STEP_MINUTES == 0;
+    for minutes in (1..until.0 - start.0).rev().filter(looked_at) {
         if let Some(part) = sold(start.plus(minutes))? {
             return Ok(Some(part));
         }
@@ -251,7 +256,8 @@ pub fn cancellation(
 /// # Errors
 /// [`TariffError::Overflow`] never happens.
 pub fn withdrawal(price: &Price, booked: Window) -> Result<Settlement, TariffError> {
-    let owed = kept(price, Rule::CancellationKept, 0, booked)?;
+    let nothing = Line::new(Rule::CancellationKept, booked, 0, Unit::BasisPoint, price.total_minor())?;
+    let owed = Price::new(price.currency(), price.tariff_version(), vec![nothing])?;
     Ok(Settlement::new(SettlementReason::Cancellation, price, owed))
 }
 
@@ -333,12 +339,6 @@ fn prorated(stay: &Stay<'_>) -> Result<Line, TariffError> {
     let unit = Unit::MinuteOf { minutes: booked_minutes.unwrap_or(NonZeroU64::MIN) };
     let fees_minor = kept_lines(stay.price).iter().map(Line::amount_minor).sum::<i64>();
     Line::new(Rule::EarlyExitProrated, booked, used_minutes, unit, stay.price.total_minor() - fees_minor)
-}
-
-/// A price of one line: a share of another. The share owed is rounded half-up, the refund is the rest.
-fn kept(price: &Price, rule: Rule, basis_points: u32, booked: Window) -> Result<Price, TariffError> {
-    let line = Line::new(rule, booked, i64::from(basis_points), Unit::BasisPoint, price.total_minor())?;
-    Price::new(price.currency(), price.tariff_version(), vec![line])
 }
 
 /// A successful charge and what was refunded of it so far, in minor units.

@@ -31,7 +31,8 @@ pub fn cancel(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark, reason: Rea
             // Of a series only what is still to come is cancelled.
             let ahead = Window::new(r.claims.first().map_or(r.window.start(), |c| c.start()), r.window.end());
             let ahead = ahead.ok().filter(|ahead| now < ahead.start()).ok_or(Refusal::AlreadyStarted)?;
-            if cools_off(r, rules, now, ahead) {
+            // A booking that is thought better of costs nothing, whatever a change had kept; of a series, what was used is paid for.
+            if cools_off(r, rules, now, ahead) && !r.series {
                 0
             } else {
                 let difference_minor = given_up(r, rules, now, ahead)?.difference_minor();

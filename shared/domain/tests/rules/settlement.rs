@@ -351,3 +351,20 @@ proptest! {
         prop_assert!(longer.total_minor() >= in_time.total_minor());
     }
 }
+
+#[test]
+fn a_short_stop_that_is_outlasted_is_charged_by_its_whole_length_and_an_endless_one_in_so_many_parts() {
+    let document = r#"{"currency": "EUR", "tables": [{"id": "stop",
+        "base": [{"up_to_minutes": 10, "total": "2.00"}], "max_stay_minutes": 10}]}"#;
+    let tariff: Tariff = serde_json::from_str(document).unwrap();
+    assert_eq!(tariff.validate(), []);
+    let utc = zone("UTC");
+    let stay = |minutes| {
+        let window = Window::new(START, START.plus(minutes)).unwrap();
+        drive_up(&tariff, &PriceRequest::stay(&utc, VehicleClass::Standard, window)).unwrap()
+    };
+    for (minutes, total_minor) in [(10, 200), (11, 400), (20, 400), (300, 30 * 200)] {
+        assert_eq!(stay(minutes).total_minor(), total_minor, "{minutes} min");
+    }
+    assert_eq!(stay(92 * 1_440).lines().len(), 400);
+}
