@@ -74,13 +74,13 @@ async fn receipt(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) ->
 /// The language asked for: `locale`, else the first of `Accept-Language` that we have, else English.
 fn locale(request: &Request<Vec<u8>>) -> Result<Locale, Problem> {
     let mut query = Query::new(request.uri(), &["locale"]);
-    let asked = query.text("locale").map(|tag| (Locale::known(tag), tag.len()));
-    if let Some((None, _)) = asked {
+    let asked = query.text("locale").map(Locale::known);
+    if asked == Some(None) {
         query.error("locale", FieldCode::Invalid, "`en` or `de`");
     }
     query.finish()?;
     let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
     let preferred = accepted.into_iter().flat_map(|header| header.split(',')).map(|tag| tag.split(';').next());
     let preferred = preferred.flatten().find_map(|tag| Locale::known(tag.trim()));
-    Ok(asked.and_then(|(locale, _)| locale).or(preferred).unwrap_or(Locale::En))
+    Ok(asked.flatten().or(preferred).unwrap_or(Locale::En))
 }
