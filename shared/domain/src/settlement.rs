@@ -169,7 +169,7 @@ fn excess(stay: &Stay<'_>, late: Window) -> Result<Settlement, TariffError> {
 /// How finely the sold part of a stay is looked for that the tariff does not sell as a whole: the usual unit of a tariff.
 const SOLD_STEP_MINUTES: i64 = 15;
 /// Most parts that such a stay is charged in: a receipt has no more lines than a year has days, and an exit must not wait for more.
-const SOLD_PARTS_MAX: usize = 400;
+pub const SOLD_PARTS_MAX: usize = 400;
 
 /// What a stay costs that nobody booked. Where the tariff does not sell it as a whole, the longest part of it that is sold from its
 /// beginning (a day at most) is charged, and what follows is a stay of its own; time that nobody sells costs nothing, nor does what
