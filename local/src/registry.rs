@@ -7,7 +7,7 @@ use parkade_identity::Identity;
 use parkade_payments::{Config, ConfigError, SecretKey, StripeClient};
 use parkade_runtime::{Deps, EventFailure};
 use parkade_store::{Store, TableNames};
-use parkade_testkit::{CALENDAR, DERIVED, RECORDS};
+use parkade_testkit::{CALENDAR, DERIVED, LEDGER, RECORDS};
 
 use crate::bus::LocalBus;
 use crate::function::{Functions, Handler};
@@ -94,6 +94,7 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
     let tables = TableNames {
         calendar: CALENDAR.name.to_owned(),
         records: RECORDS.name.to_owned(),
+        ledger: LEDGER.name.to_owned(),
         derived: DERIVED.name.to_owned(),
     };
     let store = Store::new(foundation.client, tables);

@@ -10,7 +10,7 @@ use parkade_domain::ids::PaymentId;
 use parkade_identity::{DevTokens, Identity, Keys};
 use parkade_runtime::Deps;
 use parkade_store::{ChargeOutcome, Store, TableNames};
-use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, RECORDS};
+use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, LEDGER, RECORDS};
 use serde_json::{Value, json};
 
 /// When every test begins: a Saturday, 11:00 in Berlin.
@@ -185,6 +185,7 @@ impl Api {
         let tables = TableNames {
             calendar: CALENDAR.name.to_owned(),
             records: RECORDS.name.to_owned(),
+            ledger: LEDGER.name.to_owned(),
             derived: DERIVED.name.to_owned(),
         };
         let store = Store::new(engine.client(faults.clone()), tables);

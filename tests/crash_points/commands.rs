@@ -3,6 +3,7 @@
 use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::PaymentId;
+use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Reason};
 use parkade_store::{Access, CommandError, Done, Modification, OutOfService, Reserve, Store, WalkIn};
@@ -185,7 +186,7 @@ impl Case {
                 store.reserve(&Reserve { new, spot: spot.map(str::to_owned), promise: None, now_s }).await.map(done)
             }
             Ask::Pay => store
-                .pay(&command, "pm_card")
+                .pay(&command, &Means::card("pm_card"))
                 .await
                 .map(|(payment, done)| format!("{payment:?} {}", told(&done.dossier))),
             Ask::Settle => settle(world, store).await.map(done),
@@ -278,7 +279,7 @@ impl Before {
             }
             Self::Swept => {
                 hold(store, MINE, (BEGINS, ENDS), now_s).await;
-                store.pay(&order(id(MINE), 11, 1, now_s), "pm_card").await.unwrap();
+                store.pay(&order(id(MINE), 11, 1, now_s), &Means::card("pm_card")).await.unwrap();
                 let later_s = world.clock.advance(HOLD_S);
                 sweep_one(store, DueKind::HoldExpiry, id(MINE), later_s).await.unwrap();
             }
@@ -332,14 +333,14 @@ async fn hold(store: &Store, key: u64, (from, until): (i64, i64), now_s: i64) {
 async fn charged(world: &World, store: &Store, declines: bool) {
     let now_s = world.clock.now_s();
     hold(store, MINE, (BEGINS, ENDS), now_s).await;
-    let (payment, _) = store.pay(&order(id(MINE), 11, 1, now_s), "pm_card").await.unwrap();
+    let (payment, _) = store.pay(&order(id(MINE), 11, 1, now_s), &Means::card("pm_card")).await.unwrap();
     world.provider().ask(&payment, declines);
 }
 
 async fn confirmed(world: &World, store: &Store, key: u64, stay: (i64, i64)) {
     let now_s = world.clock.now_s();
     hold(store, key, stay, now_s).await;
-    let (payment, _) = store.pay(&order(id(key), 11, 1, now_s), "pm_card").await.unwrap();
+    let (payment, _) = store.pay(&order(id(key), 11, 1, now_s), &Means::card("pm_card")).await.unwrap();
     world.deliver(store, payment.id, false).await.unwrap();
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::PaymentId;
-use parkade_domain::payment::{PaymentKind, PaymentStatus};
+use parkade_domain::payment::{Means, PaymentKind, PaymentStatus};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Reason, Status};
 use parkade_store::{Access, ChargeOutcome, CommandError, Modification, Reserve, Store};
@@ -154,7 +154,7 @@ impl Explorer {
         };
         store.reserve(&hold).await.unwrap();
         if matches!(scenario.start, Start::Confirmed) {
-            let (payment, _) = store.pay(&order(id(MINE), 10, 1, now_s), "pm_card").await.unwrap();
+            let (payment, _) = store.pay(&order(id(MINE), 10, 1, now_s), &Means::card("pm_card")).await.unwrap();
             world.deliver(&store, payment.id, false).await.unwrap();
         }
         let (stored, books) = (vec![Snapshot::take(&world.engine)], vec![world.provider().without_counts()]);
@@ -317,7 +317,7 @@ impl Explorer {
         let command = |key| order(id(MINE), key, 1, now_s);
         let end = |minutes: i64| Modification { start: None, end: Some(given::T0.plus(minutes)), spot: None };
         let answer = match act {
-            Act::Pay => self.store.pay(&command(1), "pm_card").await.map(drop),
+            Act::Pay => self.store.pay(&command(1), &Means::card("pm_card")).await.map(drop),
             Act::Sweep => sweep_one(&self.store, DueKind::HoldExpiry, id(MINE), now_s).await.map(drop),
             Act::Cancel => self.store.cancel(&command(2), Reason::DriverCancelled).await.map(drop),
             Act::Extend => self.store.modify(&command(3), &end(STAY.1 + 60)).await.map(drop),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use parkade_domain::decide::{NewReservation, Refusal};
 use parkade_domain::ids::ReservationId;
+use parkade_domain::payment::Means;
 use parkade_domain::reservation::{DueKind, Reason, Status};
 use parkade_domain::time::{Minute, Window};
 use parkade_store::{
@@ -258,7 +259,8 @@ impl Crowd {
     /// Pays, and often the charge is carried out at once; sometimes the queue delivers it twice, sometimes only much later.
     async fn pay(&self, store: &Store, id: Option<ReservationId>, random: &mut Random) {
         let Some(id) = id else { return };
-        let answer = store.pay(&self.command(id), "pm_card").await.map(|(payment, done)| (payment.id, done));
+        let answer =
+            store.pay(&self.command(id), &Means::card("pm_card")).await.map(|(payment, done)| (payment.id, done));
         let Some((payment, _)) = self.answered("paid", answer) else { return };
         let declines = random.chance(10);
         match random.below(10) {

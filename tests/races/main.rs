@@ -11,6 +11,7 @@ use std::time::Duration;
 use crowd::{Crowd, Tally};
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::TariffVersion;
+use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::Status;
 use parkade_domain::tariff::Tariff;
@@ -258,7 +259,8 @@ async fn an_expired_hold_is_free_before_any_sweep_and_its_payment_is_refused() {
     world.clock.advance(300);
     let second = store.reserve(&hold(3, 3)).await.unwrap();
     assert_eq!(second.dossier.reservation.status, Status::Held);
-    let late = store.pay(&parkade_tests::world::order(given::id(1), 9, 9, world.clock.now_s()), "pm_card").await;
+    let late =
+        store.pay(&parkade_tests::world::order(given::id(1), 9, 9, world.clock.now_s()), &Means::card("pm_card")).await;
     let refused =
         matches!(late, Err(parkade_store::CommandError::Refused(parkade_domain::decide::Refusal::HoldExpired)));
     assert!(refused);
@@ -298,7 +300,7 @@ async fn a_late_overstay_sweep_moves_everybody_who_is_in_the_way() {
         let new = given::booking(key, key, vec![given::window(from, until)]);
         let now_s = world.clock.now_s();
         store.reserve(&Reserve { new, spot: Some("0001".to_owned()), promise: None, now_s }).await.unwrap();
-        let (payment, _) = store.pay(&command(given::id(key), now_s), "pm_card").await.unwrap();
+        let (payment, _) = store.pay(&command(given::id(key), now_s), &Means::card("pm_card")).await.unwrap();
         world.deliver(&store, payment.id, false).await.unwrap();
     }
     store.check_in(&command(given::id(1), world.clock.now_s())).await.unwrap();

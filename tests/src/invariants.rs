@@ -185,8 +185,8 @@ pub fn money(d: &Dossier) -> Vec<String> {
     let owed: i64 = refunds().filter(|p| !given(p)).map(|p| p.amount_minor).sum();
     check(-r.due_minor() <= owed, format!("{} too much is kept", -r.due_minor()));
     for charge in charges() {
-        let of = PaymentKind::Refund { of: charge.id.number };
-        let back: i64 = refunds().filter(|p| p.kind == of).filter(given).map(|p| p.amount_minor).sum();
+        let of = Some(charge.id.number);
+        let back: i64 = refunds().filter(|p| p.returns() == of).filter(given).map(|p| p.amount_minor).sum();
         let bound = if charge.status == PaymentStatus::Succeeded { charge.amount_minor } else { 0 };
         check(back <= bound, format!("{back} is refunded of charge {}", charge.id.number));
     }

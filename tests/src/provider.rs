@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use parkade_domain::ids::PaymentId;
-use parkade_domain::payment::{Payment, PaymentKind};
+use parkade_domain::payment::Payment;
 use parkade_store::ChargeOutcome;
 
 /// One entry of the provider's books.
@@ -32,10 +32,7 @@ impl Provider {
     /// If more is refunded than was captured, or the same key comes with another amount: both would be our bug.
     pub fn ask(&mut self, payment: &Payment, declines: bool) -> ChargeOutcome {
         let key = key(payment.id);
-        let of = match payment.kind {
-            PaymentKind::Refund { of } => of,
-            PaymentKind::Charge(_) => 0,
-        };
+        let of = payment.returns().unwrap_or(0);
         let amount_minor = if declines { 0 } else { payment.amount_minor };
         let known = self.books.entry(key).or_insert(Entry { amount_minor, of, asked: 0, given_back: false });
         known.asked += 1;

@@ -11,7 +11,7 @@ use parkade_domain::payment::{PaymentKind, PaymentStatus};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Mark};
 use parkade_store::{Access, Cause, ChargeOutcome, CommandError, Done, Order, Store, StoreError, TableNames};
-use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, Meter, RECORDS};
+use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, LEDGER, Meter, RECORDS};
 use serde_json::{Value, json};
 
 use crate::provider::Provider;
@@ -207,6 +207,7 @@ pub fn tables() -> TableNames {
     TableNames {
         calendar: CALENDAR.name.to_owned(),
         records: RECORDS.name.to_owned(),
+        ledger: LEDGER.name.to_owned(),
         derived: DERIVED.name.to_owned(),
     }
 }

@@ -2,6 +2,7 @@
 
 use parkade_domain::claims::{Claim, SpotPage};
 use parkade_domain::geometry::{Geometry, Shape, Tile};
+use parkade_domain::payment::Means;
 use parkade_domain::reservation::{DueKind, Reason, Status};
 use parkade_domain::time::Window;
 use parkade_store::{Modification, Reserve, Store};
@@ -25,7 +26,7 @@ async fn hold(world: &World, store: &Store, key: u64, windows: Vec<Window>, spot
 }
 
 async fn pay(world: &World, store: &Store, key: u64) {
-    store.pay(&order(id(key), 1, 1, world.clock.now_s()), "pm_card").await.unwrap();
+    store.pay(&order(id(key), 1, 1, world.clock.now_s()), &Means::card("pm_card")).await.unwrap();
 }
 
 async fn settle(world: &World, store: &Store, key: u64, number: u8) {

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use expire_holds::handle;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::ReservationId;
+use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::Status;
 use parkade_events::SweepReport;
@@ -67,7 +68,7 @@ async fn holds_end_at_their_second_and_only_once() {
 async fn what_was_paid_or_cancelled_meanwhile_is_not_touched() {
     let world = held(3).await;
     let store = world.store();
-    let (payment, _) = store.pay(&order(id(1), 10, 1, T0_S + 10), "pm_card_visa").await.unwrap();
+    let (payment, _) = store.pay(&order(id(1), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
     let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
     // The payment lands after the sweep has read what is due, 16 shards of the two open hours, and before it acts.
     let (racing, settled, queries) = (world.store(), payment.id, AtomicU32::new(0));

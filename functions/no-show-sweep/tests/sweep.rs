@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use no_show_sweep::handle;
 use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
+use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::Status;
 use parkade_domain::time::Window;
@@ -23,7 +24,7 @@ async fn paid(windows: Vec<Window>) -> World {
     let world = World::new(Shape::Hourly, 4, LotPolicy::default()).await;
     let store = world.store();
     store.reserve(&Reserve { new: booking(1, 1, windows), spot: None, promise: None, now_s: T0_S }).await.unwrap();
-    let (payment, _) = store.pay(&order(id(1), 10, 1, T0_S + 10), "pm_card_visa").await.unwrap();
+    let (payment, _) = store.pay(&order(id(1), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
     let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
     store.settle(payment.id, &taken, T0_S + 20).await.unwrap();
     world

@@ -5,7 +5,7 @@
 //! one request, so another request with the same key, one that no card pays, tells whether the key was used.
 
 use parkade_domain::decide::Dossier;
-use parkade_domain::payment::{Payment, PaymentStatus};
+use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_payments::{
     Charge, ChargeRequest, ChargeStatus, PaymentError, Purpose, RefundRequest, RefundStatus, Uncertainty, provider_key,
 };
@@ -69,7 +69,9 @@ enum Answer {
 }
 
 async fn ask(deps: &Deps, payment: &Payment) -> Result<Answer, Failure> {
-    let method = payment.method.as_deref().ok_or(Failure::Inconsistent("a charge without a means of payment"))?;
+    let Means::Provider { method: Some(method), .. } = &payment.means else {
+        return Err(Failure::Inconsistent("a charge without a means of payment"));
+    };
     let charge = match deps.stripe.create_payment_intent(&request(deps, payment, method)).await {
         // An answer that was not final is repeated for ever: the charge itself knows better.
         Ok(Charge { status: ChargeStatus::Processing | ChargeStatus::RequiresCapture, payment_intent, .. }) => {

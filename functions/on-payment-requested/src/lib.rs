@@ -102,7 +102,7 @@ async fn carry_out(deps: &Deps, now_s: i64, incoming: Incoming) -> Result<(), Fa
         (_, PaymentStatus::Succeeded | PaymentStatus::Declined) => Ok(()),
         (PaymentKind::Charge(_), _) => charge::carry_out(deps, now_s, &payment, &dossier).await,
         (PaymentKind::Refund { .. }, PaymentStatus::Void) => Err(Failure::Inconsistent("a refund is void")),
-        (PaymentKind::Refund { of }, PaymentStatus::Requested) => {
+        (PaymentKind::Refund { of, .. }, PaymentStatus::Requested) => {
             refund::carry_out(deps, now_s, &payment, of, &dossier).await
         }
     }

@@ -12,7 +12,7 @@ use on_payment_requested::{ASKED_WITHIN_S, Deps, handle};
 use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{PaymentId, ReservationId};
-use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus};
+use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Reason, Status};
 use parkade_payments::{Config, SecretKey, StripeClient};
@@ -72,7 +72,7 @@ impl Scene {
 
     async fn pay(&self, id: ReservationId, method: &str) -> PaymentId {
         let key = 1_000 + self.dossier(id).await.payments.len() as u64;
-        self.store.pay(&order(id, key, 1, T0_S + 10), method).await.unwrap().0.id
+        self.store.pay(&order(id, key, 1, T0_S + 10), &Means::card(method)).await.unwrap().0.id
     }
 
     async fn cancel(&self, id: ReservationId) {

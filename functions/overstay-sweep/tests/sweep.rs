@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use overstay_sweep::handle;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::ReservationId;
+use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Reason, Reservation, Status};
 use parkade_events::SweepReport;
@@ -30,7 +31,7 @@ fn at(second: i64) -> DateTime<Utc> {
 async fn confirmed(store: &Store, n: u64, from: i64, until: i64) {
     let new = booking(n, n, vec![window(from, until)]);
     store.reserve(&Reserve { new, spot: Some("0001".to_owned()), promise: None, now_s: T0_S }).await.unwrap();
-    let (payment, _) = store.pay(&order(id(n), 10, 1, T0_S + 10), "pm_card_visa").await.unwrap();
+    let (payment, _) = store.pay(&order(id(n), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
     let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
     store.settle(payment.id, &taken, T0_S + 20).await.unwrap();
 }

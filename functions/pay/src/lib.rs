@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use http::{Request, Response};
 use parkade_api::wire::{PayRequest, PaymentView};
 use parkade_api::{Answer, Code, Problem, idempotency_key, read_json, respond_to};
-use parkade_domain::payment::{Payment, PaymentStatus};
+use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_runtime::Deps;
 use parkade_runtime::access::change_access;
 use parkade_runtime::problems::command_problem;
@@ -32,7 +32,7 @@ async fn pay(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Res
         expected_version: None,
         now_s: now.timestamp(),
     };
-    let (payment, done) = deps.store.pay(&order, &input.method).await.map_err(command_problem)?;
+    let (payment, done) = deps.store.pay(&order, &Means::card(input.method.as_str())).await.map_err(command_problem)?;
     if payment.status == PaymentStatus::Declined {
         return Err(declined(&payment));
     }

@@ -8,6 +8,7 @@ use aws_lambda_events::streams::DynamoDbEventResponse;
 use chrono::DateTime;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::LotId;
+use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::Reason;
 use parkade_events::{Bus, Event, NotTaken};
@@ -70,7 +71,7 @@ async fn day() -> World {
     for n in [1, 2] {
         let new = booking(n, n, vec![window(60, 120)]);
         store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
-        let (payment, _) = store.pay(&order(id(n), 10, 1, T0_S + 10), "pm_card_visa").await.unwrap();
+        let (payment, _) = store.pay(&order(id(n), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
         let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
         store.settle(payment.id, &taken, T0_S + 20).await.unwrap();
     }

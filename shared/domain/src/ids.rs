@@ -224,6 +224,10 @@ name!(
     LotId
 );
 name!(
+    /// A kiosk or counter that takes cash, unique within its lot.
+    TillId
+);
+name!(
     /// The subject of a principal: a driver, an operator or a device.
     UserId
 );

@@ -1,6 +1,6 @@
 //! One charge or refund of a reservation: the intent is stored before the provider is asked, and moves forward only.
 
-use crate::ids::PaymentId;
+use crate::ids::{PaymentId, TillId};
 use crate::money::Currency;
 use crate::reservation::Mark;
 use crate::settlement::Charge;
@@ -19,11 +19,122 @@ pub enum Purpose {
 pub enum PaymentKind {
     /// Money asked of the driver.
     Charge(Purpose),
-    /// Money returned; `of` is the number of the charge it returns.
+    /// Money returned.
     Refund {
-        /// Number of the charge.
+        /// Number of the charge it returns.
         of: u8,
+        /// Why.
+        reason: RefundReason,
     },
+}
+
+/// Why money goes back; an enum, so that refunds can be reported by reason (M6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RefundReason {
+    /// The driver cancelled.
+    Cancellation,
+    /// The operator cancelled.
+    OperatorCancellation,
+    /// The booking was changed to one that costs less.
+    Change,
+    /// The vehicle left before the end of its time (T4).
+    EarlyExit,
+    /// Nobody came: what the policy does not keep (I13).
+    NoShow,
+    /// The money came when no spot was left (M3).
+    PaidTooLate,
+    /// More was paid than was owed in the end, because the price fell or the reservation ended while the charge was under way.
+    Overpaid,
+    /// The spot went out of service and there is no other (I7).
+    OutOfService,
+    /// Another spot was given, without features that were paid for.
+    Relocation,
+    /// The operator's goodwill.
+    Goodwill,
+}
+
+impl RefundReason {
+    /// Every reason.
+    pub const ALL: [Self; 10] = [
+        Self::Cancellation,
+        Self::OperatorCancellation,
+        Self::Change,
+        Self::EarlyExit,
+        Self::NoShow,
+        Self::PaidTooLate,
+        Self::Overpaid,
+        Self::OutOfService,
+        Self::Relocation,
+        Self::Goodwill,
+    ];
+
+    /// The name used in the API, in events and in the stored item.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancellation => "cancellation",
+            Self::OperatorCancellation => "operator_cancellation",
+            Self::Change => "change",
+            Self::EarlyExit => "early_exit",
+            Self::NoShow => "no_show",
+            Self::PaidTooLate => "paid_too_late",
+            Self::Overpaid => "overpaid",
+            Self::OutOfService => "out_of_service",
+            Self::Relocation => "relocation",
+            Self::Goodwill => "goodwill",
+        }
+    }
+
+    /// Reads [`Self::as_str`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
+/// How money comes, or goes back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Means {
+    /// Through the payment provider. On a refund both are absent: it goes where it came from.
+    Provider {
+        /// The provider's token of the card or wallet; never a card number (M11).
+        method: Option<String>,
+        /// The provider's customer that the method is saved with; then it is charged without the driver present.
+        customer: Option<String>,
+    },
+    /// Over the counter or into a kiosk (M9).
+    Cash {
+        /// The till.
+        till: TillId,
+        /// What was put in, in minor units; at least the amount, and the rest is change.
+        tendered_minor: i64,
+    },
+    /// The user's credit.
+    Wallet,
+}
+
+impl Means {
+    /// The name used in the API, in events and in the stored item.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Provider { .. } => "provider",
+            Self::Cash { .. } => "cash",
+            Self::Wallet => "wallet",
+        }
+    }
+
+    /// A card or wallet of the provider's, with the driver present.
+    #[must_use]
+    pub fn card(method: impl Into<String>) -> Self {
+        Self::Provider { method: Some(method.into()), customer: None }
+    }
+
+    /// A refund to where the money came from.
+    #[must_use]
+    pub const fn returned_by_provider() -> Self {
+        Self::Provider { method: None, customer: None }
+    }
 }
 
 /// How far it got.
@@ -33,7 +144,7 @@ pub enum PaymentStatus {
     Requested,
     /// The provider did it, and the reservation knows.
     Succeeded,
-    /// The provider said no, for good.
+    /// The provider said no. Of a refund that had succeeded: the bank sent it back.
     Declined,
     /// Never asked of the provider: the reservation ended first.
     Void,
@@ -86,21 +197,34 @@ pub struct Payment {
     pub amount_minor: i64,
     /// Currency.
     pub currency: Currency,
-    /// The provider's token of the payment method; never a card number (M11). None on a refund.
-    pub method: Option<String>,
+    /// How the money comes or goes.
+    pub means: Means,
     /// The provider's id of the charge or refund, once known.
     pub provider_reference: Option<String>,
     /// The provider's reason for saying no.
     pub decline_code: Option<String>,
+    /// With this the driver can answer what the card's issuer asks (3-D Secure), until it is settled.
+    pub client_secret: Option<String>,
     /// The command that asked for it.
     pub mark: Mark,
     /// Epoch second of the request.
     pub requested_at_s: i64,
+    /// Epoch second at which the outcome was recorded: in which month and day its ledger entry falls.
+    pub settled_at_s: Option<i64>,
     /// Optimistic version, from 1.
     pub version: u32,
 }
 
 impl Payment {
+    /// Of a refund: the number of the charge it returns.
+    #[must_use]
+    pub const fn returns(&self) -> Option<u8> {
+        match self.kind {
+            PaymentKind::Refund { of, .. } => Some(of),
+            PaymentKind::Charge(_) => None,
+        }
+    }
+
     /// Whether a charge is under way: the provider may have been asked and has not answered.
     #[must_use]
     pub fn is_open_charge(&self) -> bool {
@@ -113,8 +237,8 @@ impl Payment {
 pub fn refundable(payments: &[Payment]) -> Vec<Charge> {
     let captured = |p: &&Payment| matches!(p.kind, PaymentKind::Charge(_)) && p.status == PaymentStatus::Succeeded;
     let refunded = |number: u8| {
-        let of = PaymentKind::Refund { of: number };
-        payments.iter().filter(|p| p.kind == of && p.status != PaymentStatus::Declined).map(|p| p.amount_minor).sum()
+        let returns = |p: &&Payment| p.returns() == Some(number) && p.status != PaymentStatus::Declined;
+        payments.iter().filter(returns).map(|p| p.amount_minor).sum()
     };
     payments
         .iter()

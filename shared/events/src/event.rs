@@ -83,9 +83,14 @@ pub struct PaymentDetail {
     pub amount_minor: i64,
     /// ISO 4217.
     pub currency: &'static str,
+    /// `provider`, `cash` or `wallet`.
+    pub means: &'static str,
     /// Of a refund: the charge it gives back from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of_payment_id: Option<String>,
+    /// Of a refund: why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
     /// The provider's reason for saying no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decline_code: Option<String>,

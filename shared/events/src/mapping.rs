@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use parkade_domain::ids::PaymentId;
-use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus};
+use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus, RefundReason};
 use parkade_domain::reservation::{Reason, Reservation, Status};
 use parkade_domain::time::Minute;
 use parkade_store::{Block, Image};
@@ -134,16 +134,18 @@ fn payment(old: Option<&Payment>, new: &Payment, changed_at: DateTime<Utc>) -> V
 }
 
 fn payment_detail(p: &Payment) -> PaymentDetail {
-    let of = match p.kind {
-        PaymentKind::Refund { of } => Some(PaymentId { number: of, ..p.id }.to_string()),
-        PaymentKind::Charge(_) => None,
+    let (of, reason) = match p.kind {
+        PaymentKind::Refund { of, reason } => (Some(PaymentId { number: of, ..p.id }.to_string()), Some(reason)),
+        PaymentKind::Charge(_) => (None, None),
     };
     PaymentDetail {
         kind: p.kind.as_str(),
         status: p.status.as_str(),
         amount_minor: p.amount_minor,
         currency: p.currency.code(),
+        means: p.means.as_str(),
         of_payment_id: of,
+        reason: reason.map(RefundReason::as_str),
         decline_code: p.decline_code.clone(),
     }
 }

@@ -6,7 +6,7 @@ use parkade_domain::decide::{self, Change, Dossier, NewReservation, Rules};
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{Claimant, PaymentId, ReservationId, SpotIndex};
 use parkade_domain::lot::Lot;
-use parkade_domain::payment::{Payment, PaymentStatus};
+use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Command, Mark, Reason, Reservation, Status, TRANSITIONS};
 use parkade_domain::tariff::Tariff;
@@ -88,7 +88,7 @@ fn requested(d: &Dossier) -> Payment {
     let owing =
         Reservation { status: Status::Held, price_minor: d.reservation.paid_minor + 400, ..d.reservation.clone() };
     let owing = Dossier { reservation: owing, payments: d.payments.clone() };
-    decide::pay(&owing, T0_S, mark(90), METHOD.to_owned()).unwrap()
+    decide::pay(&owing, T0_S, mark(90), Means::card(METHOD)).unwrap()
 }
 
 fn succeeded(d: &Dossier, requested: Payment) -> Change {

@@ -120,7 +120,7 @@ impl Environment {
         self.required("BUS_NAME")
     }
 
-    /// `CALENDAR_TABLE`, `RECORDS_TABLE`, `DERIVED_TABLE`.
+    /// `CALENDAR_TABLE`, `RECORDS_TABLE`, `LEDGER_TABLE`, `DERIVED_TABLE`.
     ///
     /// # Errors
     /// [`ConfigError`] naming the first that is absent.
@@ -128,6 +128,7 @@ impl Environment {
         Ok(TableNames {
             calendar: self.required("CALENDAR_TABLE")?.to_owned(),
             records: self.required("RECORDS_TABLE")?.to_owned(),
+            ledger: self.required("LEDGER_TABLE")?.to_owned(),
             derived: self.required("DERIVED_TABLE")?.to_owned(),
         })
     }
@@ -201,6 +202,7 @@ mod tests {
             ("STAGE", "dev"),
             ("CALENDAR_TABLE", "c"),
             ("RECORDS_TABLE", "r"),
+            ("LEDGER_TABLE", "l"),
             ("DERIVED_TABLE", "d"),
             ("AWS_REGION", "eu-central-1"),
             ("AWS_ACCESS_KEY_ID", "id"),
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn each_missing_variable_is_named() {
-        for variable in ["CALENDAR_TABLE", "RECORDS_TABLE", "DERIVED_TABLE"] {
+        for variable in ["CALENDAR_TABLE", "RECORDS_TABLE", "LEDGER_TABLE", "DERIVED_TABLE"] {
             let error = environment(&[(variable, "")]).tables().unwrap_err();
             assert_eq!(error, ConfigError { variable, why: Why::Missing });
         }

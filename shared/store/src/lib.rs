@@ -41,13 +41,15 @@ pub use service::{Displaced, OutOfService, Relocated};
 pub use sweeps::Sweep;
 pub use tariffs::TariffSummary;
 
-/// The names of the three tables.
+/// The names of the four tables.
 #[derive(Debug, Clone)]
 pub struct TableNames {
     /// Inventory truth: who claims which spot when.
     pub calendar: String,
     /// Lots, reservations, payments; its stream is the outbox.
     pub records: String,
+    /// The double-entry books, which only grow.
+    pub ledger: String,
     /// What can be rebuilt: occupancy, sweep watermarks.
     pub derived: String,
 }

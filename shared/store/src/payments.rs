@@ -3,7 +3,7 @@
 use parkade_domain::calendar::{Allocation, choose};
 use parkade_domain::decide::{self, Dossier, Refusal};
 use parkade_domain::ids::PaymentId;
-use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus};
+use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus};
 use parkade_domain::reservation::Status;
 
 use crate::execute::{Cause, CommandError, Commit, Done, Order, contended, merged};
@@ -35,7 +35,7 @@ impl Store {
     ///
     /// # Errors
     /// [`CommandError`]; [`Refusal::HoldExpired`] after the hold, [`Refusal::PaymentInProgress`] while a charge is under way.
-    pub async fn pay(&self, order: &Order, method: &str) -> Result<(Payment, Done), CommandError> {
+    pub async fn pay(&self, order: &Order, means: &Means) -> Result<(Payment, Done), CommandError> {
         for _ in 0..TRIES_MAX {
             let before = self.dossier(order.id, &order.access).await?;
             if let Some(known) = before.payments.iter().find(|p| p.mark.key == order.mark.key) {
@@ -44,7 +44,7 @@ impl Store {
                 }
                 return Ok((known.clone(), Done { dossier: before, replayed: true }));
             }
-            let payment = decide::pay(&before, order.now_s, order.mark, method.to_owned())?;
+            let payment = decide::pay(&before, order.now_s, order.mark, means.clone())?;
             if self.put_alone(payment_item::write(&payment), None).await? {
                 let change =
                     decide::Change { reservation: before.reservation.clone(), payments: vec![payment.clone()] };
@@ -82,7 +82,7 @@ impl Store {
             if payment.status != PaymentStatus::Requested {
                 return Ok(Done { dossier: before, replayed: true });
             }
-            let settled = settled(&payment, outcome);
+            let settled = settled(&payment, outcome, now_s);
             let written = match (payment.kind, settled.status) {
                 (PaymentKind::Charge(_), PaymentStatus::Succeeded) => {
                     self.settle_charge(&before, &settled, now_s).await?
@@ -149,8 +149,9 @@ impl Store {
     }
 }
 
-fn settled(payment: &Payment, outcome: &ChargeOutcome) -> Payment {
-    let mut next = Payment { version: payment.version + 1, ..payment.clone() };
+fn settled(payment: &Payment, outcome: &ChargeOutcome, now_s: i64) -> Payment {
+    let mut next =
+        Payment { version: payment.version + 1, settled_at_s: Some(now_s), client_secret: None, ..payment.clone() };
     match outcome {
         ChargeOutcome::Succeeded { provider_reference } => {
             next.status = PaymentStatus::Succeeded;

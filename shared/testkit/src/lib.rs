@@ -14,4 +14,4 @@ mod tables;
 pub use engine::{Engine, EngineError, Refusal};
 pub use faults::{Call, Fault, Faults, LOG_MAX, Rates};
 pub use meter::{Meter, Units, Usage};
-pub use tables::{CALENDAR, DERIVED, IndexSpec, Key, RECORDS, TABLES, TableSpec};
+pub use tables::{CALENDAR, DERIVED, IndexSpec, Key, LEDGER, RECORDS, TABLES, TableSpec};

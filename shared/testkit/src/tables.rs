@@ -1,4 +1,4 @@
-//! The three tables as data: names, keys, indexes, streams and expiry. The template declares the same, and a test of the
+//! The four tables as data: names, keys, indexes, streams and expiry. The template declares the same, and a test of the
 //! local server compares the two.
 
 use serde_json::{Value, json};
@@ -46,11 +46,14 @@ pub const RECORDS: TableSpec = TableSpec {
     ttl: Some("x"),
 };
 
-/// What can be rebuilt from the other two.
+/// The double-entry books: entries in a hash chain per lot and month, receipt numbers, what nobody could explain.
+pub const LEDGER: TableSpec = TableSpec { name: "Ledger", stream: None, indexes: &[], ttl: None };
+
+/// What can be rebuilt from the others.
 pub const DERIVED: TableSpec = TableSpec { name: "Derived", stream: None, indexes: &[], ttl: Some("x") };
 
 /// All tables of the product.
-pub const TABLES: [TableSpec; 3] = [CALENDAR, RECORDS, DERIVED];
+pub const TABLES: [TableSpec; 4] = [CALENDAR, RECORDS, LEDGER, DERIVED];
 
 const PARTITION_KEY: Key = ("pk", "S");
 const SORT_KEY: Key = ("sk", "S");

@@ -14,7 +14,7 @@ use parkade_domain::time::{DAY_MINUTES, Minute, Window};
 use parkade_domain::vehicle::{Features, SpotSize, Vehicle, VehicleClass};
 use parkade_domain::zone::LotZone;
 use parkade_store::{Access, LotDocuments, Order, Reserve, Store, TableNames};
-use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, Meter, RECORDS};
+use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, LEDGER, Meter, RECORDS};
 
 use crate::Failure;
 
@@ -168,6 +168,7 @@ pub(crate) fn tables() -> TableNames {
     TableNames {
         calendar: CALENDAR.name.to_owned(),
         records: RECORDS.name.to_owned(),
+        ledger: LEDGER.name.to_owned(),
         derived: DERIVED.name.to_owned(),
     }
 }

@@ -16,7 +16,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use parkade_testkit::{CALENDAR, DERIVED, Engine, RECORDS};
+use parkade_testkit::{CALENDAR, DERIVED, Engine, LEDGER, RECORDS};
 use serde_json::Value;
 
 use crate::Failure;
@@ -166,6 +166,7 @@ impl Host {
             ("STAGE", "bench".to_owned()),
             ("CALENDAR_TABLE", CALENDAR.name.to_owned()),
             ("RECORDS_TABLE", RECORDS.name.to_owned()),
+            ("LEDGER_TABLE", LEDGER.name.to_owned()),
             ("DERIVED_TABLE", DERIVED.name.to_owned()),
             ("BUS_NAME", "bench".to_owned()),
             ("STRIPE_BASE_URL", format!("http://127.0.0.1:{}", self.port)),

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{Claimant, ReservationId};
+use parkade_domain::payment::Means;
 use parkade_domain::reservation::DueKind;
 use parkade_domain::time::Window;
 use parkade_store::ChargeOutcome;
@@ -90,7 +91,7 @@ async fn template(lot: &Fixture, n: u64, window: Window, pay: bool) -> Result<Va
     let id = request.new.id;
     lot.store.reserve(&request).await?;
     if pay {
-        let (payment, _) = lot.store.pay(&order(id, n, NOW_S), "pm_card_visa").await?;
+        let (payment, _) = lot.store.pay(&order(id, n, NOW_S), &Means::card("pm_card_visa")).await?;
         let outcome = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
         lot.store.settle(payment.id, &outcome, NOW_S).await?;
     }

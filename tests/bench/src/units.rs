@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{Claimant, PaymentId, ReservationId};
+use parkade_domain::payment::Means;
 use parkade_domain::reservation::{DueKind, Reason};
 use parkade_domain::time::{Minute, Window};
 use parkade_store::{Cause, ChargeOutcome, LotPage, Modification, Order, OutOfService, WalkIn};
@@ -99,7 +100,7 @@ async fn whole_life(town: &Fixture, table: &mut Table) -> Result<(), Failure> {
     table.row("search 2 h, 200 spots with 2 bookings each", cost, Limits { deep: Some(1), ..NO_LIMITS });
     let (_, cost) = town.cost(town.store.reserve(&request)).await?;
     step(table, "reserve: hold 2 h, best spot", cost, Limits { deep: Some(2), wru: Some(7), ..NO_LIMITS });
-    let ((payment, _), cost) = town.cost(town.store.pay(&order(id, 2, NOW_S), "pm_card_visa")).await?;
+    let ((payment, _), cost) = town.cost(town.store.pay(&order(id, 2, NOW_S), &Means::card("pm_card_visa"))).await?;
     step(table, "pay: intent", cost, NO_LIMITS);
     let (_, cost) = town.cost(town.store.settle(payment.id, &succeeded(), NOW_S + 1)).await?;
     step(table, "pay: charged, confirmed", cost, NO_LIMITS);
@@ -124,7 +125,7 @@ async fn whole_life(town: &Fixture, table: &mut Table) -> Result<(), Failure> {
 async fn confirmed(town: &Fixture, n: u64, window: Window) -> Result<ReservationId, Failure> {
     let request = town.request(n, vec![window])?;
     town.store.reserve(&request).await?;
-    let (payment, _) = town.store.pay(&order(request.new.id, n, NOW_S), "pm_card_visa").await?;
+    let (payment, _) = town.store.pay(&order(request.new.id, n, NOW_S), &Means::card("pm_card_visa")).await?;
     town.store.settle(payment.id, &succeeded(), NOW_S + 1).await?;
     Ok(request.new.id)
 }

@@ -1,6 +1,6 @@
 //! Payments.
 
-use parkade_domain::ids::ReservationId;
+use parkade_domain::ids::{PaymentId, ReservationId};
 use parkade_domain::payment::{Payment, PaymentKind};
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +60,14 @@ pub struct PaymentView {
     pub status: String,
     /// How much.
     pub amount: AmountView,
+    /// `provider`, `cash` or `wallet`.
+    pub means: String,
     /// Of a refund: the charge it returns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_of: Option<String>,
+    /// Of a refund: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Why the provider said no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_code: Option<String>,
@@ -88,9 +93,11 @@ impl PaymentView {
     /// The view of a stored payment. The method's token and the provider's id stay inside.
     #[must_use]
     pub fn from_domain(payment: &Payment) -> Self {
-        let refund_of = match payment.kind {
-            PaymentKind::Refund { of } => Some(format!("pay_{}_{of}", payment.id.reservation.code())),
-            PaymentKind::Charge(_) => None,
+        let (refund_of, reason) = match payment.kind {
+            PaymentKind::Refund { of, reason } => {
+                (Some(PaymentId { number: of, ..payment.id }.to_string()), Some(reason.as_str().to_owned()))
+            }
+            PaymentKind::Charge(_) => (None, None),
         };
         let (id, reservation_id) = (payment.id.to_string(), payment.id.reservation.to_string());
         Self {
@@ -103,7 +110,9 @@ impl PaymentView {
             kind: payment.kind.as_str().to_owned(),
             status: payment.status.as_str().to_owned(),
             amount: AmountView::new(payment.amount_minor, payment.currency),
+            means: payment.means.as_str().to_owned(),
             refund_of,
+            reason,
             decline_code: payment.decline_code.clone(),
             requested_at: second_text(payment.requested_at_s),
             version: payment.version,

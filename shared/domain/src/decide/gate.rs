@@ -3,6 +3,7 @@
 use super::money::with_refunds;
 use super::{Change, Dossier, Refusal, Rules, after, agreed, minute};
 use crate::ids::Claimant;
+use crate::payment::RefundReason;
 use crate::reservation::{Command, Mark, Reason, Reservation};
 use crate::settlement::{self, Stay};
 use crate::tariff::{Basis, Feature, Price, PriceRequest, TariffError};
@@ -67,7 +68,7 @@ pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Resul
             Err(refusal) => return Err(refusal),
         }
     }
-    with_refunds(d, next, mark, now_s)
+    with_refunds(d, next, RefundReason::EarlyExit, mark, now_s)
 }
 
 /// Lets the claim of a vehicle that is still inside grow by the lot's step; the store refuses if somebody else's claim is in the way.

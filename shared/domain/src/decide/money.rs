@@ -2,7 +2,7 @@
 
 use super::{Change, Dossier, Refusal, after, minute};
 use crate::ids::{PAYMENTS_PER_RESERVATION_MAX, PaymentId, SpotIndex};
-use crate::payment::{Payment, PaymentKind, PaymentStatus, Purpose, refundable};
+use crate::payment::{Means, Payment, PaymentKind, PaymentStatus, Purpose, RefundReason, refundable};
 use crate::reservation::{Command, Mark, Reason, Reservation, Status};
 use crate::settlement;
 
@@ -13,7 +13,7 @@ const CHARGES_MAX: u8 = 60;
 ///
 /// # Errors
 /// [`Refusal`] of the state, an expired hold (410), nothing due, or a charge under way.
-pub fn pay(d: &Dossier, now_s: i64, mark: Mark, method: String) -> Result<Payment, Refusal> {
+pub fn pay(d: &Dossier, now_s: i64, mark: Mark, means: Means) -> Result<Payment, Refusal> {
     let r = &d.reservation;
     let lapsed = r.status == Status::Held && r.hold_expires_at_s.is_some_and(|at_s| at_s <= now_s);
     if lapsed || r.status == Status::Expired {
@@ -37,11 +37,13 @@ pub fn pay(d: &Dossier, now_s: i64, mark: Mark, method: String) -> Result<Paymen
         status: PaymentStatus::Requested,
         amount_minor: r.due_minor(),
         currency: r.currency,
-        method: Some(method),
+        means,
         provider_reference: None,
         decline_code: None,
+        client_secret: None,
         mark,
         requested_at_s: now_s,
+        settled_at_s: None,
         version: 1,
     })
 }
@@ -62,7 +64,7 @@ pub fn charged(d: &Dossier, paid: &Payment, now_s: i64, mark: Mark, spot: SpotIn
         next.spot = spot;
         next.hold_expires_at_s = None;
     }
-    with_charge(d, paid, next, mark, now_s)
+    with_charge(d, paid, next, RefundReason::Overpaid, mark, now_s)
 }
 
 /// A charge succeeded and neither the spot nor another fitting one is free any more: everything is refunded (M3).
@@ -75,7 +77,7 @@ pub fn paid_too_late(d: &Dossier, paid: &Payment, now_s: i64, mark: Mark) -> Res
     next.claims.clear();
     next.paid_minor += paid.amount_minor;
     (next.price_minor, next.reason) = (0, Some(Reason::PaidTooLate));
-    with_charge(d, paid, next, mark, now_s)
+    with_charge(d, paid, next, RefundReason::PaidTooLate, mark, now_s)
 }
 
 /// The provider will not return a refund: it is owed again, so the record shows it, and a later command that settles asks anew. After
@@ -88,9 +90,16 @@ pub fn refund_declined(d: &Dossier, declined: &Payment, mark: Mark) -> Change {
 }
 
 /// The change that records a successful charge, with the refund of what it is too much.
-fn with_charge(d: &Dossier, paid: &Payment, next: Reservation, mark: Mark, now_s: i64) -> Result<Change, Refusal> {
+fn with_charge(
+    d: &Dossier,
+    paid: &Payment,
+    next: Reservation,
+    reason: RefundReason,
+    mark: Mark,
+    now_s: i64,
+) -> Result<Change, Refusal> {
     let known = Dossier { reservation: d.reservation.clone(), payments: replaced(&d.payments, paid) };
-    let mut change = with_refunds(&known, next, mark, now_s)?;
+    let mut change = with_refunds(&known, next, reason, mark, now_s)?;
     change.payments.insert(0, paid.clone());
     Ok(change)
 }
@@ -106,7 +115,13 @@ fn replaced(payments: &[Payment], with: &Payment) -> Vec<Payment> {
 
 /// Adds the refunds that a smaller price leaves: their intents are written in the same transaction as their cause, and the record's
 /// version guards that two of them never refund the same cent (M5).
-pub(super) fn with_refunds(d: &Dossier, mut next: Reservation, mark: Mark, now_s: i64) -> Result<Change, Refusal> {
+pub(super) fn with_refunds(
+    d: &Dossier,
+    mut next: Reservation,
+    reason: RefundReason,
+    mark: Mark,
+    now_s: i64,
+) -> Result<Change, Refusal> {
     let too_much = -next.due_minor();
     if too_much <= 0 {
         return Ok(Change { reservation: next, payments: Vec::new() });
@@ -117,15 +132,17 @@ pub(super) fn with_refunds(d: &Dossier, mut next: Reservation, mark: Mark, now_s
         let known: Vec<Payment> = d.payments.iter().chain(&payments).cloned().collect();
         payments.push(Payment {
             id: PaymentId { reservation: next.id, number: next_number(&known)? },
-            kind: PaymentKind::Refund { of },
+            kind: PaymentKind::Refund { of, reason },
             status: PaymentStatus::Requested,
             amount_minor,
             currency: next.currency,
-            method: None,
+            means: Means::returned_by_provider(),
             provider_reference: None,
             decline_code: None,
+            client_secret: None,
             mark,
             requested_at_s: now_s,
+            settled_at_s: None,
             version: 1,
         });
     }

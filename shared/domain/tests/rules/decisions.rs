@@ -6,7 +6,7 @@ use parkade_domain::decide::{self, Change, Dossier, NewReservation, Refusal, Rul
 use parkade_domain::ids::{Claimant, ReservationId, SpotIndex, TariffVersion, UserId};
 use parkade_domain::lot::Lot;
 use parkade_domain::money::Currency;
-use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus};
+use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus};
 use parkade_domain::policy::EarlyExit;
 use parkade_domain::reservation::{Mark, Reason, Status};
 use parkade_domain::tariff::{OverstayRule, Tariff};
@@ -91,7 +91,7 @@ fn apply(d: &Dossier, change: Change) -> Dossier {
 
 /// Stores the intent and lets the charge succeed.
 fn pay(d: Dossier, now: Minute) -> Dossier {
-    let intent = decide::pay(&d, now.epoch_s(), mark(900), "pm_card_visa".into()).unwrap();
+    let intent = decide::pay(&d, now.epoch_s(), mark(900), Means::card("pm_card_visa")).unwrap();
     let with_intent = Dossier { payments: [d.payments.clone(), vec![intent.clone()]].concat(), ..d };
     charge(&with_intent, &intent, now)
 }
@@ -141,7 +141,7 @@ fn cancelling_at_the_start_is_too_late() {
 fn a_charge_that_lands_on_a_cancelled_hold_is_refunded_whole() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
-    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), "pm".into()).unwrap();
+    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), Means::card("pm")).unwrap();
     let d = Dossier { payments: vec![intent.clone()], ..held };
     let cancelled = decide::cancel(&d, world.rules(), minute(6, 2).epoch_s(), mark(2), Reason::DriverCancelled);
     let after = charge(&apply(&d, cancelled.unwrap()), &intent, minute(6, 3));
@@ -154,7 +154,7 @@ fn a_charge_that_lands_on_a_cancelled_hold_is_refunded_whole() {
 fn a_charge_that_lands_after_the_hold_still_confirms_while_the_window_lasts() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
-    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), "pm".into()).unwrap();
+    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), Means::card("pm")).unwrap();
     let d = Dossier { payments: vec![intent.clone()], ..held };
     let expired = apply(&d, decide::expire(&d, minute(6, 10).epoch_s(), mark(2)).unwrap());
     let late = charge(&expired, &intent, minute(6, 11));
@@ -170,20 +170,20 @@ fn a_hold_cannot_be_paid_in_the_second_it_ends() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
     let end_s = held.reservation.hold_expires_at_s.unwrap();
-    assert!(decide::pay(&held, end_s - 1, mark(1), "pm".into()).is_ok());
-    assert_eq!(decide::pay(&held, end_s, mark(1), "pm".into()), Err(Refusal::HoldExpired));
+    assert!(decide::pay(&held, end_s - 1, mark(1), Means::card("pm")).is_ok());
+    assert_eq!(decide::pay(&held, end_s, mark(1), Means::card("pm")), Err(Refusal::HoldExpired));
     assert_eq!(decide::expire(&held, end_s - 1, mark(1)), Err(Refusal::NotDue(Minute(end_s.div_euclid(60)))));
     let gone = apply(&held, decide::expire(&held, end_s, mark(1)).unwrap());
-    assert_eq!(decide::pay(&gone, end_s, mark(1), "pm".into()), Err(Refusal::HoldExpired));
+    assert_eq!(decide::pay(&gone, end_s, mark(1), Means::card("pm")), Err(Refusal::HoldExpired));
 }
 
 #[test]
 fn a_second_charge_waits_for_the_first() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
-    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), "pm".into()).unwrap();
+    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), Means::card("pm")).unwrap();
     let d = Dossier { payments: vec![intent.clone()], ..held };
-    let second = decide::pay(&d, minute(6, 1).epoch_s(), mark(2), "pm".into());
+    let second = decide::pay(&d, minute(6, 1).epoch_s(), mark(2), Means::card("pm"));
     assert_eq!(second, Err(Refusal::PaymentInProgress(intent.id)));
 }
 
@@ -384,7 +384,7 @@ fn play(world: &World, d: &Dossier, step: Step, now: Minute, key: u64) -> Option
     let change = match step {
         Step::Wait { .. } => return None,
         Step::Pay => {
-            let intent = decide::pay(d, now_s, mark, "pm".into()).ok()?;
+            let intent = decide::pay(d, now_s, mark, Means::card("pm")).ok()?;
             return Some(Dossier { payments: [d.payments.clone(), vec![intent]].concat(), ..d.clone() });
         }
         Step::Charge => {
