@@ -118,6 +118,7 @@ fn request(deps: &Deps, payment: &Payment, method: &str) -> ChargeRequest {
         amount_minor: payment.amount_minor,
         currency: payment.currency,
         payment_method: method.to_owned(),
+        customer: None,
         idempotency_key: provider_key(&deps.stage, Purpose::Charge, payment.id, ATTEMPT),
         reservation: payment.id.reservation.to_string(),
         payment: payment.id.to_string(),

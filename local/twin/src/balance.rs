@@ -113,7 +113,7 @@ impl Ledger {
         let after = form.take("starting_after")?;
         let from = form.epoch_s("created[gte]")?.unwrap_or(0);
         let before = form.epoch_s("created[lt]")?.unwrap_or(u64::MAX);
-        let expand_source = form.expands("data.source")?;
+        let expand_source = !form.expand(&["data.source", "data.source.payment_intent"])?.is_empty();
         form.finish()?;
         let all = self.transactions();
         let end = match &after {

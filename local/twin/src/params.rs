@@ -97,11 +97,14 @@ pub(crate) struct CreateRefund {
 }
 
 /// A decoded form body.
-pub(crate) struct Form(BTreeMap<String, String>);
+pub(crate) struct Form(Vec<(String, String)>);
 
 impl Form {
     pub(crate) fn parse(body: &[u8]) -> Self {
-        Self(form_urlencoded::parse(body).into_owned().collect())
+        let mut pairs: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
+        // Of the same name they keep their order, which is a list's.
+        pairs.sort_by(|one, other| one.0.cmp(&other.0));
+        Self(pairs)
     }
 
     /// The parameters in one fixed order and spelling: what the idempotency layer compares.
@@ -110,14 +113,13 @@ impl Form {
     }
 
     pub(crate) fn take(&mut self, name: &str) -> Result<Option<String>, ApiError> {
-        match self.0.remove(name) {
-            Some(value) if value.is_empty() => {
-                Err(ApiError::invalid(format!("You passed an empty string for '{name}'."))
-                    .code("parameter_invalid_empty")
-                    .param(name))
-            }
-            value => Ok(value),
+        let Some(index) = self.0.iter().position(|(own, _)| own == name) else { return Ok(None) };
+        let (_, value) = self.0.remove(index);
+        if value.is_empty() {
+            let error = ApiError::invalid(format!("You passed an empty string for '{name}'."));
+            return Err(error.code("parameter_invalid_empty").param(name));
         }
+        Ok(Some(value))
     }
 
     pub(crate) fn need(&mut self, name: &str) -> Result<String, ApiError> {
@@ -149,13 +151,17 @@ impl Form {
         Ok(Some(time))
     }
 
-    /// Whether the caller wants this property as an object; no other can be.
-    pub(crate) fn expands(&mut self, property: &str) -> Result<bool, ApiError> {
-        let asked: Vec<_> = self.0.extract_if(.., |name, _| name.starts_with("expand[")).collect();
-        match asked.iter().find(|(_, value)| value != property) {
-            None => Ok(!asked.is_empty()),
-            Some((name, value)) => {
-                Err(ApiError::invalid(format!("This property cannot be expanded ({value}).")).param(name))
+    fn all(&mut self, prefix: &str) -> Vec<(String, String)> {
+        self.0.extract_if(.., |(name, _)| name.starts_with(prefix)).collect()
+    }
+
+    /// Which properties the caller wants as objects; only these can be.
+    pub(crate) fn expand(&mut self, allowed: &[&str]) -> Result<Vec<String>, ApiError> {
+        let asked = self.all("expand[");
+        match asked.iter().find(|(_, property)| !allowed.contains(&property.as_str())) {
+            None => Ok(asked.into_iter().map(|(_, property)| property).collect()),
+            Some((name, property)) => {
+                Err(ApiError::invalid(format!("This property cannot be expanded ({property}).")).param(name))
             }
         }
     }
@@ -169,7 +175,7 @@ impl Form {
 
     /// Whether the caller named its payment method types; `[]` and `[0]` are both in use.
     fn names_only_cards(&mut self) -> Result<bool, ApiError> {
-        let types: Vec<_> = self.0.extract_if(.., |name, _| name.starts_with("payment_method_types[")).collect();
+        let types = self.all("payment_method_types[");
         match types.iter().find(|(_, value)| value != "card") {
             None => Ok(!types.is_empty()),
             Some((name, _)) => Err(ApiError::invalid("The twin takes only the payment method type card.").param(name)),
@@ -178,8 +184,7 @@ impl Form {
 
     fn metadata(&mut self) -> Result<BTreeMap<String, String>, ApiError> {
         let mut metadata = BTreeMap::new();
-        let entries: Vec<_> = self.0.extract_if(.., |name, _| name.starts_with("metadata[")).collect();
-        for (name, value) in entries {
+        for (name, value) in self.all("metadata[") {
             let key = name.strip_prefix("metadata[").and_then(|rest| rest.strip_suffix(']')).unwrap_or_default();
             let fits = (1..=METADATA_KEY_CHARS_MAX).contains(&key.chars().count());
             if !fits || value.chars().count() > METADATA_VALUE_CHARS_MAX || metadata.len() == METADATA_KEYS_MAX {
@@ -193,9 +198,9 @@ impl Form {
     }
 
     pub(crate) fn finish(self) -> Result<(), ApiError> {
-        match self.0.into_keys().next() {
+        match self.0.into_iter().next() {
             None => Ok(()),
-            Some(name) => Err(ApiError::invalid(format!("Received unknown parameter: {name}"))
+            Some((name, _)) => Err(ApiError::invalid(format!("Received unknown parameter: {name}"))
                 .code("parameter_unknown")
                 .param(&name)),
         }
@@ -215,6 +220,7 @@ pub(crate) fn create_intent(mut form: Form) -> Result<Command, ApiError> {
     let statement_descriptor_suffix = form.take("statement_descriptor_suffix")?;
     let description = form.take("description")?;
     let metadata = form.metadata()?;
+    form.expand(&["latest_charge"])?;
     form.finish()?;
 
     if confirm && method.is_none() {

@@ -17,7 +17,9 @@ use tracing::info;
 use crate::balance::{BalancePage, BalanceQuery};
 use crate::error::{PaymentError, Uncertainty};
 use crate::id::ProviderId;
-use crate::types::{CaptureRequest, Charge, ChargeRequest, ChargeTerms, Refund, RefundRequest};
+use crate::types::{
+    Capture, CaptureRequest, Charge, ChargeRequest, ChargeTerms, ConfirmRequest, Refund, RefundRequest,
+};
 use crate::wire::{self, Answer};
 
 /// Stripe's API version this client was written for; moving it is a change to review, never an accident.
@@ -148,13 +150,40 @@ impl StripeClient {
         request: &ChargeRequest,
         terms: ChargeTerms,
     ) -> Result<Charge, PaymentError> {
-        let form = wire::charge_form(request, terms)?;
+        self.create(request, wire::charge_form(request, terms)?).await
+    }
+
+    /// Creates a charge and leaves it to be confirmed: by the driver's browser with the client secret, or by
+    /// [`StripeClient::confirm_payment_intent`]. An empty [`ChargeRequest::payment_method`] is chosen then.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; after `Unknown` only the same key may be used again.
+    pub async fn prepare_payment_intent(
+        &self,
+        request: &ChargeRequest,
+        capture: Capture,
+    ) -> Result<Charge, PaymentError> {
+        self.create(request, wire::prepare_form(request, capture)?).await
+    }
+
+    async fn create(&self, request: &ChargeRequest, form: String) -> Result<Charge, PaymentError> {
         let answer = self.call(Method::POST, "/v1/payment_intents", Some((&request.idempotency_key, form))).await?;
         let charge = wire::charge(&answer)?;
         if (charge.amount_minor, charge.currency) != (request.amount_minor, request.currency) {
             return Err(Uncertainty::Unreadable.into());
         }
         Ok(charge)
+    }
+
+    /// Confirms a charge that was prepared, or tries one again whose means of payment did not do. The driver is present.
+    ///
+    /// # Errors
+    /// [`PaymentError`]; `Refused` if it is confirmed already: retrieve it. After `Unknown` only the same key may be used again.
+    pub async fn confirm_payment_intent(&self, request: &ConfirmRequest) -> Result<Charge, PaymentError> {
+        let path = format!("/v1/payment_intents/{}/confirm", request.payment_intent);
+        let post = Some((request.idempotency_key.as_str(), wire::confirm_form(request)));
+        let charge = wire::charge(&self.call(Method::POST, &path, post).await?)?;
+        if charge.payment_intent == request.payment_intent { Ok(charge) } else { Err(Uncertainty::Unreadable.into()) }
     }
 
     /// Takes reserved money, all or part of it, once; the rest is released.
@@ -201,7 +230,8 @@ impl StripeClient {
     /// # Errors
     /// [`PaymentError::Refused`] with status 404 if there is no such charge; `Unknown` says nothing about the charge.
     pub async fn retrieve_payment_intent(&self, id: &ProviderId) -> Result<Charge, PaymentError> {
-        wire::charge(&self.call(Method::GET, &format!("/v1/payment_intents/{id}"), None).await?)
+        let query = wire::form().append_pair(wire::WITH_CHARGE.0, wire::WITH_CHARGE.1).finish();
+        wire::charge(&self.call(Method::GET, &format!("/v1/payment_intents/{id}?{query}"), None).await?)
     }
 
     /// The charges that name this payment, newest first: for payments so old that the provider may have forgotten their key.
@@ -242,7 +272,12 @@ impl StripeClient {
     }
 
     /// One exchange within the total time-out. `post` is the idempotency key and the form.
-    async fn call(&self, method: Method, path: &str, post: Option<(&str, String)>) -> Result<Answer, PaymentError> {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        post: Option<(&str, String)>,
+    ) -> Result<Answer, PaymentError> {
         let request = self.request(method, path, post)?;
         // What is searched for is nobody's business.
         let path = path.split_once('?').map_or(path, |(path, _)| path);

@@ -1,4 +1,4 @@
-//! The payment provider: a slim client of Stripe's PaymentIntents and Refunds, the keys that make asking again safe, and its webhooks.
+//! The payment provider: a slim client of the part of Stripe that Parkade uses, the keys that make asking again safe, and its webhooks.
 //!
 //! This crate promises: one HTTP call per method and no retry of its own; an answer is either definite or
 //! [`PaymentError::Unknown`], and nothing is called definite that is not; parsing reads only the fields it needs, so a new
@@ -10,9 +10,11 @@
 
 mod balance;
 mod client;
+mod dispute;
 mod error;
 mod id;
 mod key;
+mod saved;
 mod types;
 mod units;
 mod webhook;
@@ -20,13 +22,15 @@ mod wire;
 
 pub use balance::{BalanceKind, BalancePage, BalanceQuery, BalanceTransaction};
 pub use client::{API_VERSION, CONNECT_TIMEOUT, Config, ConfigError, SecretKey, StripeClient, TOTAL_TIMEOUT};
+pub use dispute::{Dispute, DisputeStatus};
 pub use error::{PaymentError, Uncertainty};
 pub use id::{InvalidProviderId, ProviderId};
-pub use key::{Purpose, provider_key};
+pub use key::{Purpose, provider_key, subject_key};
+pub use saved::{ConfirmSetupRequest, CustomerRequest, SavedCard, Setup, SetupRequest, SetupStatus};
 pub use types::{
-    Capture, CaptureRequest, Charge, ChargeRequest, ChargeStatus, ChargeTerms, Presence, Refund, RefundRequest,
-    RefundStatus,
+    Capture, CaptureRequest, Charge, ChargeRequest, ChargeStatus, ChargeTerms, ClientSecret, ConfirmRequest, Presence,
+    Refund, RefundRequest, RefundStatus,
 };
 pub use webhook::{
-    EmptySecret, Event, EventObject, PAYLOAD_BYTES_MAX, SIGNATURE_TOLERANCE_S, WebhookError, WebhookSecrets,
+    EmptySecret, Event, EventObject, PAYLOAD_BYTES_MAX, SIGNATURE_TOLERANCE_S, Subject, WebhookError, WebhookSecrets,
 };

@@ -1,5 +1,7 @@
 //! What is asked of the provider and what it answers, in our words.
 
+use std::fmt;
+
 use parkade_domain::money::Currency;
 use serde::Deserialize;
 
@@ -14,6 +16,8 @@ pub struct ChargeRequest {
     pub currency: Currency,
     /// The provider's token of the means of payment (M11), for example `pm_…`.
     pub payment_method: String,
+    /// Whose means of payment it is. The provider refuses a saved one without its customer.
+    pub customer: Option<ProviderId>,
     /// From [`crate::provider_key`].
     pub idempotency_key: String,
     /// Shown in the provider's dashboard and reports: the reservation.
@@ -54,6 +58,17 @@ pub enum Presence {
     OffSession,
 }
 
+/// A charge to confirm that was only prepared, or whose means of payment did not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfirmRequest {
+    /// A charge in [`ChargeStatus::RequiresPaymentMethod`].
+    pub payment_intent: ProviderId,
+    /// Another means of payment than the charge has; needed after a decline, which takes the old one away.
+    pub payment_method: Option<String>,
+    /// From [`crate::provider_key`], for [`crate::Purpose::Confirm`].
+    pub idempotency_key: String,
+}
+
 /// Money to take from what a charge reserved; the rest is released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaptureRequest {
@@ -63,7 +78,7 @@ pub struct CaptureRequest {
     pub amount_minor: i64,
     /// The charge's currency.
     pub currency: Currency,
-    /// From [`crate::provider_key`], of a purpose or attempt of its own.
+    /// From [`crate::provider_key`], for [`crate::Purpose::Capture`].
     pub idempotency_key: String,
 }
 
@@ -80,6 +95,37 @@ pub struct Charge {
     pub received_minor: i64,
     /// Of both amounts.
     pub currency: Currency,
+    /// With it the driver's browser authenticates or confirms.
+    pub client_secret: Option<ClientSecret>,
+    /// The payment we named when the charge was made.
+    pub payment: Option<String>,
+    /// Whose means of payment it is, if that is saved.
+    pub customer: Option<ProviderId>,
+    /// Epoch second at which the issuer releases reserved money. Only while it is reserved; events and searches leave it out.
+    pub capture_before_s: Option<i64>,
+}
+
+/// Lets its bearer finish one charge or set up one card, and read a little of it. For the driver's browser; it does not print itself.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct ClientSecret(String);
+
+impl ClientSecret {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, to be sent to the driver it belongs to and nowhere else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecret(redacted)")
+    }
 }
 
 /// What a charge came to.

@@ -10,8 +10,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::dispute::{self, Dispute};
 use crate::error::PaymentError;
 use crate::id::ProviderId;
+use crate::saved::{self, Setup};
 use crate::types::{Charge, Refund};
 use crate::wire;
 
@@ -159,11 +161,30 @@ pub struct EventObject {
     pub id: Option<ProviderId>,
     /// The PaymentIntent it belongs to: its own id if it is one.
     pub payment_intent: Option<ProviderId>,
+    /// The customer it belongs to: its own id if it is one.
+    pub customer: Option<ProviderId>,
     /// The payment we named when the object was made.
     pub payment: Option<String>,
     /// The reservation we named when the object was made.
     pub reservation: Option<String>,
+    /// The driver we named when the object was made.
+    pub user: Option<String>,
     fields: Value,
+}
+
+/// An event's object, read as what it says it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// `payment_intent.*`
+    PaymentIntent(Charge),
+    /// `refund.*`
+    Refund(Refund),
+    /// `setup_intent.*`
+    SetupIntent(Setup),
+    /// `charge.dispute.*`
+    Dispute(Dispute),
+    /// Something else, a card's charge among them (`charge.refunded`): [`EventObject::payment_intent`] says what to retrieve.
+    Other,
 }
 
 impl Event {
@@ -192,9 +213,24 @@ impl EventObject {
         let kind = text("/object").unwrap_or_default().to_owned();
         let id = id_at("/id");
         let payment_intent = if kind == "payment_intent" { id.clone() } else { id_at("/payment_intent") };
-        let payment = text("/metadata/payment").map(str::to_owned);
-        let reservation = text("/metadata/reservation").map(str::to_owned);
-        Self { kind, id, payment_intent, payment, reservation, fields }
+        let customer = if kind == "customer" { id.clone() } else { id_at("/customer") };
+        let named = |what: &str| text(&format!("/metadata/{what}")).map(str::to_owned);
+        let (payment, reservation, user) = (named("payment"), named("reservation"), named("user"));
+        Self { kind, id, payment_intent, customer, payment, reservation, user, fields }
+    }
+
+    /// The object, read by its kind.
+    ///
+    /// # Errors
+    /// [`PaymentError::Unknown`] if it is of a kind we know but cannot be read: retrieve it.
+    pub fn subject(&self) -> Result<Subject, PaymentError> {
+        match self.kind.as_str() {
+            "payment_intent" => self.charge().map(Subject::PaymentIntent),
+            "refund" => self.refund().map(Subject::Refund),
+            "setup_intent" => self.setup().map(Subject::SetupIntent),
+            "dispute" => self.dispute().map(Subject::Dispute),
+            _ => Ok(Subject::Other),
+        }
     }
 
     /// The object as a charge, if it is a PaymentIntent.
@@ -212,11 +248,28 @@ impl EventObject {
     pub fn refund(&self) -> Result<Refund, PaymentError> {
         wire::refund_in(&self.fields)
     }
+
+    /// The object as a card's setup, if it is a SetupIntent.
+    ///
+    /// # Errors
+    /// [`PaymentError::Unknown`] if it is something else or cannot be read: retrieve it.
+    pub fn setup(&self) -> Result<Setup, PaymentError> {
+        saved::setup_in(&self.fields)
+    }
+
+    /// The object as a dispute, if it is one.
+    ///
+    /// # Errors
+    /// [`PaymentError::Unknown`] if it is something else or cannot be read: retrieve it.
+    pub fn dispute(&self) -> Result<Dispute, PaymentError> {
+        dispute::dispute_in(&self.fields)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispute::DisputeStatus;
     use crate::types::ChargeStatus;
 
     // The signatures were computed with Python's hmac and are those of the official `stripe` package.
@@ -301,5 +354,36 @@ mod tests {
         assert_eq!(former.verify(b"{}", &header, SIGNED_AT_S), Err(WebhookError::Payload));
         let long = vec![b' '; PAYLOAD_BYTES_MAX + 1];
         assert_eq!(former.verify(&long, &header, SIGNED_AT_S), Err(WebhookError::TooLong));
+    }
+
+    #[test]
+    fn an_object_is_read_as_what_it_says_it_is_and_never_as_another_kind() {
+        let subject = |object: Value| EventObject::read(object).subject();
+        let setup = serde_json::json!({
+            "object": "setup_intent", "id": "seti_1", "status": "succeeded", "customer": "cus_1", "payment_method": "pm_1",
+            "client_secret": "seti_1_secret_x", "metadata": { "user": "u1" },
+        });
+        let Ok(Subject::SetupIntent(read)) = subject(setup.clone()) else { panic!("a setup") };
+        assert_eq!(
+            (read.user.as_deref(), read.customer.is_some(), read.payment_method.is_some()),
+            (Some("u1"), true, true)
+        );
+        let event = EventObject::read(setup);
+        assert!(event.charge().is_err() && event.refund().is_err() && event.dispute().is_err());
+        assert_eq!((event.user.as_deref(), event.customer), (Some("u1"), read.customer));
+
+        let dispute = serde_json::json!({
+            "object": "dispute", "id": "dp_1", "status": "needs_response", "amount": 1250, "currency": "eur", "charge": "ch_1",
+            "payment_intent": "pi_1", "reason": "fraudulent", "evidence_details": { "due_by": 1_700_000_000 },
+        });
+        let Ok(Subject::Dispute(read)) = subject(dispute) else { panic!("a dispute") };
+        assert_eq!((read.status, read.amount_minor), (DisputeStatus::NeedsResponse, 1250));
+        assert_eq!((read.payment_intent.is_some(), read.evidence_due_s), (true, Some(1_700_000_000)));
+
+        let refunded =
+            serde_json::json!({ "object": "charge", "id": "ch_1", "payment_intent": "pi_1", "amount_refunded": 5 });
+        assert_eq!(subject(refunded.clone()), Ok(Subject::Other));
+        assert_eq!(EventObject::read(refunded).payment_intent.as_ref().map(ProviderId::as_str), Some("pi_1"));
+        assert!(subject(serde_json::json!({ "object": "dispute", "id": "dp_1" })).is_err(), "known, but not readable");
     }
 }

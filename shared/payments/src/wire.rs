@@ -9,45 +9,83 @@ use crate::balance::{BalancePage, BalanceTransactionWire};
 use crate::error::{PaymentError, Uncertainty};
 use crate::id::ProviderId;
 use crate::types::{
-    Capture, CaptureRequest, Charge, ChargeRequest, ChargeStatus, ChargeTerms, Presence, Refund, RefundRequest,
-    RefundStatus,
+    Capture, CaptureRequest, Charge, ChargeRequest, ChargeStatus, ChargeTerms, ClientSecret, ConfirmRequest, Presence,
+    Refund, RefundRequest, RefundStatus,
 };
 use crate::units::{from_stripe, to_stripe};
 
 /// Stripe's largest page, and far more than one payment or one charge ever has.
-const PAGE: &str = "100";
+pub(crate) const PAGE: &str = "100";
+/// The charge inside a PaymentIntent says until when money is reserved.
+pub(crate) const WITH_CHARGE: (&str, &str) = ("expand[]", "latest_charge");
+
+type Form = form_urlencoded::Serializer<'static, String>;
+
+pub(crate) fn form() -> Form {
+    Form::new(String::new())
+}
 
 /// The form of a charge: created and confirmed in one call, cards only (no redirects).
 pub(crate) fn charge_form(request: &ChargeRequest, terms: ChargeTerms) -> Result<String, PaymentError> {
-    let amount = stripe_amount(request.amount_minor, request.currency)?;
-    let capture_method = match terms.capture {
-        Capture::Automatic => "automatic",
-        Capture::Manual => "manual",
-    };
     let off_session = match terms.presence {
         Presence::OnSession => "false",
         Presence::OffSession => "true",
     };
-    let mut form = form_urlencoded::Serializer::new(String::new());
+    let mut form = payment_intent_form(request, terms.capture)?;
+    form.append_pair("payment_method", &request.payment_method)
+        .append_pair("confirm", "true")
+        .append_pair("off_session", off_session);
+    if terms.capture == Capture::Manual {
+        form.append_pair(WITH_CHARGE.0, WITH_CHARGE.1);
+    }
+    Ok(form.finish())
+}
+
+/// The form of a charge that somebody confirms later.
+pub(crate) fn prepare_form(request: &ChargeRequest, capture: Capture) -> Result<String, PaymentError> {
+    let mut form = payment_intent_form(request, capture)?;
+    if !request.payment_method.is_empty() {
+        form.append_pair("payment_method", &request.payment_method);
+    }
+    Ok(form.finish())
+}
+
+fn payment_intent_form(request: &ChargeRequest, capture: Capture) -> Result<Form, PaymentError> {
+    let amount = stripe_amount(request.amount_minor, request.currency)?;
+    let capture_method = match capture {
+        Capture::Automatic => "automatic",
+        Capture::Manual => "manual",
+    };
+    let mut form = form();
     form.append_pair("amount", &amount.to_string())
         .append_pair("currency", &request.currency.code().to_ascii_lowercase())
-        .append_pair("payment_method", &request.payment_method)
         .append_pair("payment_method_types[]", "card")
         .append_pair("capture_method", capture_method)
-        .append_pair("confirm", "true")
-        .append_pair("off_session", off_session)
         .append_pair("metadata[reservation]", &request.reservation)
         .append_pair("metadata[payment]", &request.payment);
+    if let Some(customer) = &request.customer {
+        form.append_pair("customer", customer.as_str());
+    }
     if let Some(suffix) = &request.statement_suffix {
         form.append_pair("statement_descriptor_suffix", suffix);
     }
-    Ok(form.finish())
+    Ok(form)
+}
+
+/// The form of a confirmation.
+pub(crate) fn confirm_form(request: &ConfirmRequest) -> String {
+    let mut form = form();
+    form.append_pair(WITH_CHARGE.0, WITH_CHARGE.1);
+    if let Some(method) = &request.payment_method {
+        form.append_pair("payment_method", method);
+    }
+    form.finish()
 }
 
 /// The form of a capture.
 pub(crate) fn capture_form(request: &CaptureRequest) -> Result<String, PaymentError> {
     let amount = stripe_amount(request.amount_minor, request.currency)?;
-    Ok(form_urlencoded::Serializer::new(String::new()).append_pair("amount_to_capture", &amount.to_string()).finish())
+    Ok(form().append_pair("amount_to_capture", &amount.to_string()).finish())
 }
 
 /// The query for PaymentIntents made for a payment.
@@ -57,19 +95,18 @@ pub(crate) fn search_query(payment: &str) -> Result<String, PaymentError> {
         return Err(PaymentError::Refused { status: 400, code: "payment_invalid".into() });
     }
     let query = format!("metadata['payment']:'{payment}'");
-    Ok(form_urlencoded::Serializer::new(String::new()).append_pair("query", &query).append_pair("limit", PAGE).finish())
+    Ok(form().append_pair("query", &query).append_pair("limit", PAGE).finish())
 }
 
 /// The query for a charge's refunds.
 pub(crate) fn refunds_query(payment_intent: &ProviderId) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("payment_intent", payment_intent.as_str()).append_pair("limit", PAGE).finish()
+    form().append_pair("payment_intent", payment_intent.as_str()).append_pair("limit", PAGE).finish()
 }
 
 /// The form of a refund.
 pub(crate) fn refund_form(request: &RefundRequest) -> Result<String, PaymentError> {
     let amount = stripe_amount(request.amount_minor, request.currency)?;
-    let mut form = form_urlencoded::Serializer::new(String::new());
+    let mut form = form();
     form.append_pair("payment_intent", request.payment_intent.as_str())
         .append_pair("amount", &amount.to_string())
         .append_pair("metadata[reservation]", &request.reservation)
@@ -124,13 +161,34 @@ struct PaymentIntentWire {
     #[serde(default)]
     amount_received: i64,
     currency: String,
+    // What follows says nothing about money: whatever it is, it never makes a charge unreadable.
+    #[serde(default)]
+    client_secret: Value,
+    #[serde(default)]
+    metadata: Value,
+    #[serde(default)]
+    customer: Value,
+    #[serde(default)]
+    latest_charge: Value,
 }
 
 impl PaymentIntentWire {
     fn read(self) -> Result<Charge, PaymentError> {
         let (currency, amount_minor) = our_amount(self.amount, &self.currency)?;
         let received_minor = from_stripe(self.amount_received, currency).ok_or(Uncertainty::Unreadable)?;
-        Ok(Charge { payment_intent: self.id, status: self.status, amount_minor, received_minor, currency })
+        let capture_before = self.latest_charge.pointer("/payment_method_details/card/capture_before");
+        let is_reserved = self.status == ChargeStatus::RequiresCapture;
+        Ok(Charge {
+            payment_intent: self.id,
+            status: self.status,
+            amount_minor,
+            received_minor,
+            currency,
+            client_secret: self.client_secret.as_str().map(ClientSecret::new),
+            payment: self.metadata.get("payment").and_then(Value::as_str).map(str::to_owned),
+            customer: id_of(&self.customer),
+            capture_before_s: capture_before.and_then(Value::as_i64).filter(|_| is_reserved),
+        })
     }
 }
 
@@ -164,9 +222,15 @@ pub(crate) fn balance(answer: &Answer) -> Result<BalancePage, PaymentError> {
 }
 
 #[derive(Deserialize)]
-struct Page<T> {
-    data: Vec<T>,
+pub(crate) struct Page<T> {
+    pub(crate) data: Vec<T>,
     has_more: bool,
+}
+
+/// An id, whether the object stands there itself or only its id.
+pub(crate) fn id_of(reference: &Value) -> Option<ProviderId> {
+    let id = reference.as_str().or_else(|| reference.get("id").and_then(Value::as_str))?;
+    ProviderId::new(id).ok()
 }
 
 /// The objects of a page that holds all of them. Half of a list would answer "was it done?" with a wrong no.
@@ -175,14 +239,14 @@ fn whole_list<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<Vec<T>, Pay
     if page.has_more { Err(Uncertainty::Unreadable.into()) } else { Ok(page.data) }
 }
 
-fn inside<T: for<'a> Deserialize<'a>>(fields: &Value, kind: &str) -> Result<T, PaymentError> {
+pub(crate) fn inside<T: for<'a> Deserialize<'a>>(fields: &Value, kind: &str) -> Result<T, PaymentError> {
     if fields.get("object").and_then(Value::as_str) != Some(kind) {
         return Err(Uncertainty::Unreadable.into());
     }
     T::deserialize(fields).map_err(|_| Uncertainty::Unreadable.into())
 }
 
-fn object<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T, PaymentError> {
+pub(crate) fn object<T: for<'a> Deserialize<'a>>(answer: &Answer) -> Result<T, PaymentError> {
     if answer.status != StatusCode::OK {
         return Err(failure(answer));
     }
@@ -228,7 +292,7 @@ fn stripe_amount(amount_minor: i64, currency: Currency) -> Result<i64, PaymentEr
     to_stripe(amount_minor, currency).filter(|amount| *amount > 0).ok_or_else(refused)
 }
 
-fn our_amount(amount: i64, currency: &str) -> Result<(Currency, i64), PaymentError> {
+pub(crate) fn our_amount(amount: i64, currency: &str) -> Result<(Currency, i64), PaymentError> {
     let currency = Currency::from_code(&currency.to_ascii_uppercase()).map_err(|_| Uncertainty::Unreadable)?;
     let amount_minor = from_stripe(amount, currency).ok_or(Uncertainty::Unreadable)?;
     Ok((currency, amount_minor))
@@ -246,9 +310,28 @@ mod tests {
     fn a_charge_is_read_from_the_few_fields_it_needs_whatever_else_comes() {
         let lean = r#"{"id":"pi_1","status":"succeeded","amount":1250,"currency":"eur"}"#;
         let rich = r#"{"id":"pi_1","object":"x","status":"succeeded","amount":1250,"amount_received":1250,"currency":"eur",
-            "latest_charge":{"id":"ch_1"},"new_thing":[1,{"deep":null}],"metadata":7}"#;
+            "latest_charge":{"id":"ch_1"},"new_thing":[1,{"deep":null}],"metadata":7,"customer":{"deleted":true}}"#;
         assert_eq!(charge(&answer(200, lean)).unwrap().status, ChargeStatus::Succeeded);
-        assert_eq!(charge(&answer(200, rich)).unwrap().received_minor, 1250);
+        let rich = charge(&answer(200, rich)).unwrap();
+        assert_eq!((rich.received_minor, rich.payment, rich.customer, rich.client_secret), (1250, None, None, None));
+    }
+
+    #[test]
+    fn a_reserved_charge_says_for_whom_and_until_when_and_a_secret_never_prints_itself() {
+        let body = |status: &str| {
+            format!(
+                r#"{{"id":"pi_1","status":"{status}","amount":1250,"currency":"eur","client_secret":"pi_1_secret_x",
+                "customer":"cus_1","metadata":{{"payment":"pay_1"}},
+                "latest_charge":{{"id":"ch_1","payment_method_details":{{"card":{{"capture_before":1700000000}}}}}}}}"#
+            )
+        };
+        let reserved = charge(&answer(200, &body("requires_capture"))).unwrap();
+        assert_eq!(reserved.capture_before_s, Some(1_700_000_000));
+        assert_eq!(reserved.customer.as_ref().map(ProviderId::as_str), Some("cus_1"));
+        assert_eq!(reserved.payment.as_deref(), Some("pay_1"));
+        assert_eq!(reserved.client_secret.as_ref().map(ClientSecret::expose), Some("pi_1_secret_x"));
+        assert!(!format!("{reserved:?}").contains("secret_x"));
+        assert_eq!(charge(&answer(200, &body("succeeded"))).unwrap().capture_before_s, None);
     }
 
     #[test]

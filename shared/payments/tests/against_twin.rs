@@ -42,6 +42,7 @@ fn charge_of(key: &str, amount_minor: i64, payment_method: &str) -> ChargeReques
         amount_minor,
         currency: eur(),
         payment_method: payment_method.into(),
+        customer: None,
         idempotency_key: key.into(),
         reservation: "res_0000000000012".into(),
         payment: format!("pay_of_{key}"),

@@ -73,6 +73,7 @@ fn charge_of(key: &str, method: &str) -> ChargeRequest {
         amount_minor: 1250,
         currency: Currency::from_code("EUR").unwrap(),
         payment_method: method.into(),
+        customer: None,
         idempotency_key: key.into(),
         reservation: "res_0000000000012".into(),
         payment: format!("pay_{key}"),

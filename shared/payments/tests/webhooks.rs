@@ -64,6 +64,7 @@ impl Scene {
             amount_minor: 1250,
             currency: Currency::from_code("EUR").unwrap(),
             payment_method: "pm_card_visa".into(),
+            customer: None,
             idempotency_key: key.into(),
             reservation: "res_0000000000012".into(),
             payment: format!("pay_{key}"),
