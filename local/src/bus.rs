@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn an_event_reaches_exactly_the_queues_whose_rule_matches() {
-        let spec = QueueSpec { visibility: Duration::from_secs(30), dead_letters: None };
+        let spec = QueueSpec { delay: Duration::ZERO, visibility: Duration::from_secs(30), dead_letters: None };
         let specs = ["Money", "All", "Other"].map(|name| (name.to_owned(), spec.clone()));
         let queues = Queues::open(LocalTable::open(Engine::memory().unwrap()).unwrap(), specs.into()).unwrap();
         let rule = |name: &str, pattern: Value| Rule {

@@ -15,6 +15,8 @@ use crate::table::{Change, LocalError, LocalTable};
 /// What the template says about a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueSpec {
+    /// How long a message that was just sent stays invisible.
+    pub delay: Duration,
     /// How long a received message stays invisible.
     pub visibility: Duration,
     /// Where a message goes that was received `receives_max` times without being deleted.
@@ -95,7 +97,8 @@ impl Queues {
         let order = self.sent.fetch_add(1, Ordering::Relaxed);
         let id = format!("{:013}-{order:08}-{}", now.timestamp_millis(), Uuid::new_v4());
         let stored = json!({"body": body, "receives": 0});
-        self.table.write(&[Change::Put(partition(queue), sort_key(now, &id), stored)])
+        let delay = self.specs.get(queue).map_or(Duration::ZERO, |spec| spec.delay);
+        self.table.write(&[Change::Put(partition(queue), sort_key(now + delay, &id), stored)])
     }
 
     /// Up to `max` visible messages, oldest first, invisible from now on. Messages received too often move to the
@@ -189,8 +192,8 @@ mod tests {
 
     fn queues(engine: &Engine) -> Queues {
         let dead_letters = Some(DeadLetters { queue: "Dead".into(), receives_max: 2 });
-        let work = QueueSpec { visibility: Duration::from_secs(60), dead_letters };
-        let dead = QueueSpec { visibility: Duration::from_secs(30), dead_letters: None };
+        let work = QueueSpec { delay: Duration::ZERO, visibility: Duration::from_secs(60), dead_letters };
+        let dead = QueueSpec { delay: Duration::from_secs(4), visibility: Duration::from_secs(30), dead_letters: None };
         let table = LocalTable::open(engine.clone()).unwrap();
         Queues::open(table, [("Work".to_owned(), work), ("Dead".to_owned(), dead)].into()).unwrap()
     }
@@ -223,6 +226,14 @@ mod tests {
         assert_eq!(queues.receive("Work", 5, at(120)).unwrap(), []);
         assert_eq!(queues.bodies("Work").unwrap(), Vec::<String>::new());
         assert_eq!(queues.bodies("Dead").unwrap(), ["poison"]);
+    }
+
+    #[test]
+    fn a_message_of_a_queue_with_a_delay_is_received_after_it() {
+        let queues = queues(&Engine::memory().unwrap());
+        queues.send("Dead", "later", at(0)).unwrap();
+        assert_eq!(queues.receive("Dead", 5, at(3)).unwrap(), []);
+        assert_eq!(queues.receive("Dead", 5, at(4)).unwrap()[0].body, "later");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
+use parkade_billing::Cashier;
 use parkade_identity::Identity;
-use parkade_payments::{Config, ConfigError, SecretKey, StripeClient};
+use parkade_payments::{Config, ConfigError, EmptySecret, SecretKey, StripeClient, WebhookSecrets};
 use parkade_runtime::{Deps, EventFailure};
 use parkade_store::{Store, TableNames};
 use parkade_testkit::{CALENDAR, DERIVED, LEDGER, RECORDS};
@@ -13,7 +14,6 @@ use crate::bus::LocalBus;
 use crate::function::{Functions, Handler};
 
 /// What the functions stand on.
-#[derive(Debug)]
 pub struct Foundation {
     /// The store's client.
     pub client: Client,
@@ -23,12 +23,20 @@ pub struct Foundation {
     pub bus: LocalBus,
     /// Where the payment provider answers.
     pub payments_url: String,
+    /// What the payment provider signs its webhooks with.
+    pub webhook_secret: String,
 }
 
 /// The functions' own dependencies cannot be built.
 #[derive(Debug, thiserror::Error)]
-#[error("the payment client cannot be built")]
-pub struct RegistryError(#[source] ConfigError);
+pub enum RegistryError {
+    /// The payment client.
+    #[error("the payment client cannot be built")]
+    Client(#[source] ConfigError),
+    /// The secret of the webhook.
+    #[error("the webhook has no secret")]
+    Webhook(#[source] EmptySecret),
+}
 
 /// Part of the keys that the payment twin knows charges by.
 const STAGE: &str = "local";
@@ -100,8 +108,11 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
     let store = Store::new(foundation.client, tables);
     let deps = Deps { store: store.clone(), identity: foundation.identity };
     let config = Config::new(foundation.payments_url, SecretKey::new("sk_test_local"));
-    let stripe = StripeClient::new(&config).map_err(RegistryError)?;
-    let payments = on_payment_requested::Deps { store: store.clone(), stripe, stage: STAGE.to_owned() };
+    let stripe = StripeClient::new(&config).map_err(RegistryError::Client)?;
+    let cashier = Cashier::new(store.clone(), stripe, STAGE);
+    let pay = pay::Deps { common: deps.clone(), cashier: cashier.clone() };
+    let secrets = WebhookSecrets::new(&foundation.webhook_secret, None).map_err(RegistryError::Webhook)?;
+    let webhook = payment_webhook::Deps { cashier: cashier.clone(), secrets };
     Ok([
         ("search", http!(search, deps)),
         ("discover", http!(discover, deps)),
@@ -111,7 +122,8 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("list-reservations", http!(list_reservations, deps)),
         ("modify", http!(modify, deps)),
         ("cancel", http!(cancel, deps)),
-        ("pay", http!(pay, deps)),
+        ("pay", http!(pay, pay)),
+        ("payment-webhook", http!(payment_webhook, webhook)),
         ("get-payment", http!(get_payment, deps)),
         ("list-spots", http!(list_spots, deps)),
         ("get-spot", http!(get_spot, deps)),
@@ -123,7 +135,7 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("no-show-sweep", schedule!(no_show_sweep, deps)),
         ("expire-holds", schedule!(expire_holds, deps)),
         ("overstay-sweep", schedule!(overstay_sweep, deps)),
-        ("on-payment-requested", queue!(on_payment_requested, payments)),
+        ("on-payment-requested", queue!(on_payment_requested, cashier)),
         ("tariffs", http!(tariffs, deps)),
         ("price-explain", http!(price_explain, deps)),
         ("publish-events", stream!(publish_events, foundation.bus)),

@@ -22,6 +22,8 @@ use crate::registry::{self, Foundation, RegistryError};
 use crate::table::LocalError;
 use crate::template::{self, TemplateError};
 
+/// What the payment twin signs its webhooks with: both ends are in this process.
+const WEBHOOK_SECRET: &str = "whsec_local";
 /// Bytes of the master key.
 const KEY_BYTES: usize = 32;
 
@@ -140,6 +142,7 @@ fn functions(platform: &Platform, identity: Identity, address: SocketAddr) -> Re
         identity,
         bus: platform.bus.clone(),
         payments_url: format!("http://{address}/_stripe"),
+        webhook_secret: WEBHOOK_SECRET.to_owned(),
     };
     registry::functions(foundation).map_err(ServerError::Functions)
 }

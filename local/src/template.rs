@@ -238,6 +238,7 @@ fn queue(resource: &Value) -> QueueSpec {
     let target = redrive.and_then(|policy| policy.get("deadLetterTargetArn")).and_then(referenced);
     let receives_max = redrive.and_then(|policy| policy.get("maxReceiveCount")).and_then(Value::as_u64).unwrap_or(10);
     QueueSpec {
+        delay: seconds(resource, "/Properties/DelaySeconds", 0),
         visibility: seconds(resource, "/Properties/VisibilityTimeout", 30),
         dead_letters: target.map(|queue| DeadLetters { queue, receives_max }),
     }
@@ -335,7 +336,7 @@ Resources:
       Targets: [{Id: work, Arn: !GetAtt Work.Arn}]
   Work:
     Type: AWS::SQS::Queue
-    Properties: {VisibilityTimeout: 400, RedrivePolicy: {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 8}}
+    Properties: {DelaySeconds: 7, VisibilityTimeout: 400, RedrivePolicy: {deadLetterTargetArn: !GetAtt Dead.Arn, maxReceiveCount: 8}}
   Dead: {Type: AWS::SQS::Queue}
 "#;
 
@@ -357,7 +358,8 @@ Resources:
         };
         assert_eq!(ship.sources, [Source::Queue { queue: "Work".into(), batch_size: 5 }, Source::Stream(stream)]);
         let dead = DeadLetters { queue: "Dead".into(), receives_max: 8 };
-        assert_eq!(wiring.queues["Work"], QueueSpec { visibility: Duration::from_secs(400), dead_letters: Some(dead) });
+        let (delay, visibility) = (Duration::from_secs(7), Duration::from_secs(400));
+        assert_eq!(wiring.queues["Work"], QueueSpec { delay, visibility, dead_letters: Some(dead) });
         assert_eq!(wiring.rules[0].queues, ["Work"]);
     }
 

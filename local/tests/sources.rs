@@ -27,8 +27,11 @@ fn at(second: i64) -> DateTime<Utc> {
 fn queues(engine: &Engine) -> Queues {
     let dead_letters = Some(DeadLetters { queue: "Dead".into(), receives_max: 2 });
     let specs = BTreeMap::from([
-        ("Work".to_owned(), QueueSpec { visibility: Duration::from_secs(60), dead_letters }),
-        ("Dead".to_owned(), QueueSpec { visibility: Duration::from_secs(60), dead_letters: None }),
+        ("Work".to_owned(), QueueSpec { delay: Duration::ZERO, visibility: Duration::from_secs(60), dead_letters }),
+        (
+            "Dead".to_owned(),
+            QueueSpec { delay: Duration::ZERO, visibility: Duration::from_secs(60), dead_letters: None },
+        ),
     ]);
     Queues::open(LocalTable::open(engine.clone()).unwrap(), specs).unwrap()
 }

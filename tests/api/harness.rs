@@ -1,17 +1,23 @@
 //! The API in process: the template's routes, the embedded engine, a clock that tests move.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, Request, Response};
 use parkade_api::{PathParameters, RequestId};
+use parkade_billing::Cashier;
 use parkade_domain::ids::PaymentId;
+use parkade_domain::payment::Word;
 use parkade_identity::{DevTokens, Identity, Keys};
+use parkade_payments::{Config, SecretKey, StripeClient, WebhookSecrets};
 use parkade_runtime::Deps;
-use parkade_store::{ChargeOutcome, Store, TableNames};
+use parkade_store::{Store, TableNames};
 use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, LEDGER, RECORDS};
+use parkade_twin::Twin;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 /// When every test begins: a Saturday, 11:00 in Berlin.
 pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
@@ -21,15 +27,22 @@ pub(crate) const OLGA: &str = "dev.operator.olga.central";
 pub(crate) const GATE: &str = "dev.gate.lane-1.central";
 pub(crate) const ROOT: &str = "dev.admin.root";
 
+/// Where no payment provider answers.
+const NOBODY: &str = "http://127.0.0.1:1";
+/// What the payment provider signs its webhooks with.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_api";
+
 macro_rules! routes {
-    ($($method:literal $path:literal => $function:ident;)+) => {
+    (@deps $api:ident) => { &$api.deps };
+    (@deps $api:ident $deps:ident) => { &$api.$deps };
+    ($($method:literal $path:literal => $function:ident $(with $deps:ident)?;)+) => {
         /// Every route of the API.
         pub(crate) const ROUTES: &[(&str, &str)] = &[$(($method, $path)),+];
 
-        async fn dispatch(deps: &Deps, now: DateTime<Utc>, mut request: Request<Vec<u8>>) -> Response<Vec<u8>> {
+        async fn dispatch(api: &Api, now: DateTime<Utc>, mut request: Request<Vec<u8>>) -> Response<Vec<u8>> {
             $(if request.method() == $method && let Some(path) = matched($path, request.uri().path()) {
                 request.extensions_mut().insert(path);
-                return $function::handle(deps, now, request).await;
+                return $function::handle(routes!(@deps api $($deps)?), now, request).await;
             })+
             panic!("no route {} {}", request.method(), request.uri());
         }
@@ -48,7 +61,8 @@ routes! {
     "PATCH" "/v1/reservations/{id}" => modify;
     "PUT" "/v1/reservations/{id}/cancel" => cancel;
     "DELETE" "/v1/reservations/{id}" => cancel;
-    "POST" "/v1/payments" => pay;
+    "POST" "/v1/payments" => pay with pay;
+    "POST" "/v1/webhooks/stripe" => payment_webhook with webhook;
     "GET" "/v1/payments/{id}" => get_payment;
     "GET" "/v1/lots/{lot}/spots" => list_spots;
     "GET" "/v1/lots/{lot}/spots/{spot}" => get_spot;
@@ -158,7 +172,7 @@ impl Call<'_> {
         let id = api.requests.fetch_add(1, Ordering::SeqCst);
         request.extensions_mut().insert(RequestId(format!("r-{id}")));
         // On the heap: a long test would otherwise hold the state of every function once per call.
-        let response = Box::pin(dispatch(&api.deps, api.now(), request)).await;
+        let response = Box::pin(dispatch(api, api.now(), request)).await;
         let (parts, body) = response.into_parts();
         let body = serde_json::from_slice(&body).expect("every answer is JSON");
         let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
@@ -173,13 +187,20 @@ pub(crate) struct Api {
     pub(crate) engine: Engine,
     pub(crate) faults: Faults,
     pub(crate) deps: Deps,
+    pay: pay::Deps,
+    webhook: payment_webhook::Deps,
     now_s: AtomicI64,
     requests: AtomicU64,
 }
 
 impl Api {
-    /// Without any lot.
+    /// Without any lot, and without a payment provider: whatever is to be charged waits for [`Self::settle`].
     pub(crate) fn empty() -> Self {
+        Self::paying_at(NOBODY)
+    }
+
+    /// As [`Self::empty`], with a payment provider at `url`.
+    fn paying_at(url: &str) -> Self {
         let engine = Engine::memory().unwrap();
         let faults = Faults::none();
         let tables = TableNames {
@@ -192,12 +213,32 @@ impl Api {
         let identity = Identity::new(Keys::from_master(&[7; 32]), DevTokens::On);
         let now: DateTime<Utc> = NOW.parse().unwrap();
         let (now_s, requests) = (AtomicI64::new(now.timestamp()), AtomicU64::new(1));
-        Self { engine, faults, deps: Deps { store, identity }, now_s, requests }
+        let stripe = StripeClient::new(&Config::new(url, SecretKey::new("sk_test_api"))).unwrap();
+        let cashier = Cashier::new(store.clone(), stripe, "test");
+        let deps = Deps { store, identity };
+        let pay = pay::Deps { common: deps.clone(), cashier: cashier.clone() };
+        let secrets = WebhookSecrets::new(WEBHOOK_SECRET, None).unwrap();
+        let webhook = payment_webhook::Deps { cashier, secrets };
+        Self { engine, faults, deps, pay, webhook, now_s, requests }
+    }
+
+    /// As [`Self::new`], with the payment twin.
+    pub(crate) async fn with_twin() -> (Self, Twin) {
+        let twin = Twin::open(None).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let api = Self::paying_at(&format!("http://{}", listener.local_addr().unwrap()));
+        let router = twin.router();
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (api.with_lot().await, twin)
     }
 
     /// With the lot `central` and its spots `A1`, `A2` (standard), `B1` (large) and `M1` (motorcycle).
     pub(crate) async fn new() -> Self {
-        let api = Self::empty();
+        Self::empty().with_lot().await
+    }
+
+    async fn with_lot(self) -> Self {
+        let api = self;
         api.call("PUT", "/v1/lots/central", ROOT).json(lot()).await.expect(201);
         let spots = [("A1", "standard"), ("A2", "standard"), ("B1", "large"), ("M1", "motorcycle")];
         let spots = spots.map(|(number, size)| json!({"number": number, "zone": "A", "size": size}));
@@ -255,9 +296,9 @@ impl Api {
     pub(crate) async fn settle(&self, payment: &str, approved: bool) {
         let id: PaymentId = payment.parse().unwrap();
         let outcome = if approved {
-            ChargeOutcome::Succeeded { provider_reference: format!("pi_{payment}") }
+            Word::Succeeded { reference: format!("pi_{payment}") }
         } else {
-            ChargeOutcome::Declined { code: "card_declined".to_owned() }
+            Word::Declined { code: "card_declined".to_owned() }
         };
         self.deps.store.settle(id, &outcome, self.now().timestamp()).await.unwrap();
     }

@@ -11,6 +11,7 @@ mod bad_input;
 mod gate;
 mod harness;
 mod lots;
+mod payments;
 mod prices;
 mod problems;
 mod recurring;

@@ -84,6 +84,7 @@ async fn every_problem_is_reached_with_its_status() {
         api.call("PATCH", &path, ALICE).header("if-match", "\"v9\"").json(json!({"spot_id": "A2"})).await,
         Code::VersionMismatch,
     );
+    saw(api.anonymous("POST", "/v1/webhooks/stripe").send().await, Code::WebhookRefused);
     let pay = |id: &str| json!({"reservation_id": id, "payment_method": "pm_1"});
     let payment = api.post("/v1/payments", ALICE, "p1", pay(&id)).await.expect(202).text("id");
     let open = saw(api.post("/v1/payments", ALICE, "p2", pay(&id)).await, Code::PaymentInProgress);

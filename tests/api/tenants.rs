@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::harness::{ALICE, Api, BOB, GATE, OLGA, ROOT, ROUTES, booking, lot};
 
+/// The payment provider has no token: it signs what it sends, which `payments.rs` tests.
+const PROVIDER: (&str, &str) = ("POST", "/v1/webhooks/stripe");
+
 /// A valid body for each route that has one.
 fn body(path: &str, id: &str) -> Value {
     match path {
@@ -56,7 +59,7 @@ async fn ask(api: &Api, (method, path): (&str, &str), token: Option<&str>, id: &
 #[tokio::test]
 async fn without_credentials_every_route_is_closed() {
     let api = Api::new().await;
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| **route != PROVIDER) {
         for token in [None, Some("nonsense"), Some("dev.root.x"), Some("dev.gate.lane")] {
             let answer = ask(&api, *route, token, "res_0000000000001").await;
             assert_eq!(answer, (401, "unauthenticated".to_owned()), "{route:?} {token:?}");
@@ -70,7 +73,7 @@ async fn what_is_somebody_elses_does_not_exist() {
     let api = Api::new().await;
     let id = api.confirmed("k", booking("12:00", "14:00")).await;
     let (foreign_operator, foreign_gate) = ("dev.operator.olga.elsewhere", "dev.gate.lane-1.elsewhere");
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| **route != PROVIDER) {
         let (drivers, operators, gates) = match *route {
             ("GET", "/v1/payments/{id}") => (404, 404, 404),
             ("GET", _) if route.1.contains("{id}") => (404, 404, 404),

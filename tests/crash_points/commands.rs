@@ -3,7 +3,7 @@
 use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::PaymentId;
-use parkade_domain::payment::Means;
+use parkade_domain::payment::{Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Reason};
 use parkade_store::{Access, CommandError, Done, Modification, OutOfService, Reserve, Store, WalkIn};
@@ -188,9 +188,9 @@ impl Case {
             Ask::Pay => store
                 .pay(&command, &Means::card("pm_card"))
                 .await
-                .map(|(payment, done)| format!("{payment:?} {}", told(&done.dossier))),
+                .map(|intent| format!("{:?} {}", intent.payment, told(&intent.dossier))),
             Ask::Settle => settle(world, store).await.map(done),
-            Ask::Void => store.settle(payment(1), &parkade_store::ChargeOutcome::Void, now_s).await.map(done),
+            Ask::Void => store.settle(payment(1), &Word::Void, now_s).await.map(done),
             Ask::Cancel => store.cancel(&command, Reason::DriverCancelled).await.map(done),
             Ask::Modify(wish) => store.modify(&command, wish).await.map(done),
             Ask::Enter => store.check_in(&command).await.map(done),
@@ -333,14 +333,14 @@ async fn hold(store: &Store, key: u64, (from, until): (i64, i64), now_s: i64) {
 async fn charged(world: &World, store: &Store, declines: bool) {
     let now_s = world.clock.now_s();
     hold(store, MINE, (BEGINS, ENDS), now_s).await;
-    let (payment, _) = store.pay(&order(id(MINE), 11, 1, now_s), &Means::card("pm_card")).await.unwrap();
+    let payment = store.pay(&order(id(MINE), 11, 1, now_s), &Means::card("pm_card")).await.unwrap().payment;
     world.provider().ask(&payment, declines);
 }
 
 async fn confirmed(world: &World, store: &Store, key: u64, stay: (i64, i64)) {
     let now_s = world.clock.now_s();
     hold(store, key, stay, now_s).await;
-    let (payment, _) = store.pay(&order(id(key), 11, 1, now_s), &Means::card("pm_card")).await.unwrap();
+    let payment = store.pay(&order(id(key), 11, 1, now_s), &Means::card("pm_card")).await.unwrap().payment;
     world.deliver(store, payment.id, false).await.unwrap();
 }
 

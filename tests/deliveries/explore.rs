@@ -5,10 +5,10 @@ use std::pin::Pin;
 
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::PaymentId;
-use parkade_domain::payment::{Means, PaymentKind, PaymentStatus};
+use parkade_domain::payment::{Means, PaymentKind, PaymentStatus, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Reason, Status};
-use parkade_store::{Access, ChargeOutcome, CommandError, Modification, Reserve, Store};
+use parkade_store::{Access, CommandError, Modification, Reserve, Store};
 use parkade_tests::given::{self, booking, id, window};
 use parkade_tests::provider::Provider;
 use parkade_tests::world::{order, sweep_one};
@@ -67,13 +67,11 @@ enum Next {
     /// Ask the provider; what was read said whether the charge is still wanted.
     Ask { wanted: bool },
     /// Record the provider's word.
-    Record(Word),
-    /// Return a charge that another handler called void.
-    GiveBack,
+    Record(Said),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Word {
+enum Said {
     Taken,
     Declined,
     Void,
@@ -154,7 +152,7 @@ impl Explorer {
         };
         store.reserve(&hold).await.unwrap();
         if matches!(scenario.start, Start::Confirmed) {
-            let (payment, _) = store.pay(&order(id(MINE), 10, 1, now_s), &Means::card("pm_card")).await.unwrap();
+            let payment = store.pay(&order(id(MINE), 10, 1, now_s), &Means::card("pm_card")).await.unwrap().payment;
             world.deliver(&store, payment.id, false).await.unwrap();
         }
         let (stored, books) = (vec![Snapshot::take(&world.engine)], vec![world.provider().without_counts()]);
@@ -351,29 +349,23 @@ impl Explorer {
         match &handler.next {
             Next::Ask { wanted } => {
                 if !wanted && self.world.provider().entry(payment_id).is_none() {
-                    return go_on(Next::Record(Word::Void));
+                    return go_on(Next::Record(Said::Void));
                 }
                 let (payment, _) = self.store.payment(payment_id, &Access::System).await.unwrap();
                 let declines = declines && matches!(payment.kind, PaymentKind::Charge(_));
                 match self.world.provider().ask(&payment, declines) {
-                    ChargeOutcome::Succeeded { .. } => go_on(Next::Record(Word::Taken)),
-                    _ => go_on(Next::Record(Word::Declined)),
+                    Word::Succeeded { .. } => go_on(Next::Record(Said::Taken)),
+                    _ => go_on(Next::Record(Said::Declined)),
                 }
             }
-            Next::Record(word) => {
-                let outcome = match word {
-                    Word::Taken => ChargeOutcome::Succeeded { provider_reference: format!("ch_{payment_id}") },
-                    Word::Declined => ChargeOutcome::Declined { code: "card_declined".to_owned() },
-                    Word::Void => ChargeOutcome::Void,
+            Next::Record(said) => {
+                let word = match said {
+                    Said::Taken => Word::Succeeded { reference: format!("ch_{payment_id}") },
+                    Said::Declined => Word::Declined { code: "card_declined".to_owned() },
+                    Said::Void => Word::Void,
                 };
-                let done = self.store.settle(payment_id, &outcome, self.world.clock.now_s()).await;
-                let done = done.unwrap_or_else(|error| panic!("{handler:?} after {:?}: {error:?}", self.trail));
-                let status = done.dossier.payments.iter().find(|p| p.id == payment_id).map(|p| p.status);
-                let void = status == Some(PaymentStatus::Void) && *word == Word::Taken;
-                if void { go_on(Next::GiveBack) } else { None }
-            }
-            Next::GiveBack => {
-                self.world.provider().give_back(payment_id);
+                let done = self.store.settle(payment_id, &word, self.world.clock.now_s()).await;
+                done.unwrap_or_else(|error| panic!("{handler:?} after {:?}: {error:?}", self.trail));
                 None
             }
         }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use parkade_domain::decide::{NewReservation, Refusal};
+use parkade_domain::decide::{Dossier, NewReservation, Refusal};
 use parkade_domain::ids::ReservationId;
 use parkade_domain::payment::Means;
 use parkade_domain::reservation::{DueKind, Reason, Status};
 use parkade_domain::time::{Minute, Window};
 use parkade_store::{
-    Access, CommandError, Done, Modification, Order, OutOfService, Reserve, Store, StoreError, WalkIn,
+    Access, CommandError, Done, Intent, Modification, Order, OutOfService, Reserve, Store, StoreError, WalkIn,
 };
 use parkade_tests::world::{order, sweep};
 use parkade_tests::{Random, Snapshot, World, given, invariants};
@@ -230,7 +230,7 @@ impl Crowd {
                 self.note("answered");
                 self.note(if done.replayed() { "replayed" } else { what });
                 if let Some(found) = done.found() {
-                    let r = &found.dossier.reservation;
+                    let r = &found.reservation;
                     self.board().heard.insert(r.id, r.status);
                 }
                 return Some(done);
@@ -259,9 +259,8 @@ impl Crowd {
     /// Pays, and often the charge is carried out at once; sometimes the queue delivers it twice, sometimes only much later.
     async fn pay(&self, store: &Store, id: Option<ReservationId>, random: &mut Random) {
         let Some(id) = id else { return };
-        let answer =
-            store.pay(&self.command(id), &Means::card("pm_card")).await.map(|(payment, done)| (payment.id, done));
-        let Some((payment, _)) = self.answered("paid", answer) else { return };
+        let answer = store.pay(&self.command(id), &Means::card("pm_card")).await;
+        let Some(payment) = self.answered("paid", answer).map(|intent| intent.payment.id) else { return };
         let declines = random.chance(10);
         match random.below(10) {
             0..6 => self.deliver(store, payment, declines).await,
@@ -402,28 +401,36 @@ struct Delivered;
 /// What an answer tells.
 trait Answer {
     /// The reservation as answered.
-    fn found(&self) -> Option<&Done>;
+    fn found(&self) -> Option<&Dossier>;
 
     /// Whether it was found and not made.
     fn replayed(&self) -> bool {
-        self.found().is_some_and(|done| done.replayed)
+        false
     }
 }
 
 impl Answer for Delivered {
-    fn found(&self) -> Option<&Done> {
+    fn found(&self) -> Option<&Dossier> {
         None
     }
 }
 
 impl Answer for Done {
-    fn found(&self) -> Option<&Done> {
-        Some(self)
+    fn found(&self) -> Option<&Dossier> {
+        Some(&self.dossier)
+    }
+
+    fn replayed(&self) -> bool {
+        self.replayed
     }
 }
 
-impl<T> Answer for (T, Done) {
-    fn found(&self) -> Option<&Done> {
-        Some(&self.1)
+impl Answer for Intent {
+    fn found(&self) -> Option<&Dossier> {
+        Some(&self.dossier)
+    }
+
+    fn replayed(&self) -> bool {
+        self.replayed
     }
 }

@@ -300,7 +300,7 @@ async fn a_late_overstay_sweep_moves_everybody_who_is_in_the_way() {
         let new = given::booking(key, key, vec![given::window(from, until)]);
         let now_s = world.clock.now_s();
         store.reserve(&Reserve { new, spot: Some("0001".to_owned()), promise: None, now_s }).await.unwrap();
-        let (payment, _) = store.pay(&command(given::id(key), now_s), &Means::card("pm_card")).await.unwrap();
+        let payment = store.pay(&command(given::id(key), now_s), &Means::card("pm_card")).await.unwrap().payment;
         world.deliver(&store, payment.id, false).await.unwrap();
     }
     store.check_in(&command(given::id(1), world.clock.now_s())).await.unwrap();

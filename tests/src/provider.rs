@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use parkade_domain::ids::PaymentId;
-use parkade_domain::payment::Payment;
-use parkade_store::ChargeOutcome;
+use parkade_domain::payment::{Payment, Word};
 
 /// One entry of the provider's books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,8 +14,6 @@ pub struct Entry {
     pub of: u8,
     /// How often it was asked.
     pub asked: u32,
-    /// A charge that was returned outside the records.
-    pub given_back: bool,
 }
 
 /// The provider's books, by our payment (which is its idempotency key).
@@ -30,11 +27,11 @@ impl Provider {
     ///
     /// # Panics
     /// If more is refunded than was captured, or the same key comes with another amount: both would be our bug.
-    pub fn ask(&mut self, payment: &Payment, declines: bool) -> ChargeOutcome {
+    pub fn ask(&mut self, payment: &Payment, declines: bool) -> Word {
         let key = key(payment.id);
         let of = payment.returns().unwrap_or(0);
         let amount_minor = if declines { 0 } else { payment.amount_minor };
-        let known = self.books.entry(key).or_insert(Entry { amount_minor, of, asked: 0, given_back: false });
+        let known = self.books.entry(key).or_insert(Entry { amount_minor, of, asked: 0 });
         known.asked += 1;
         let entry = *known;
         let declined = entry.amount_minor == 0;
@@ -44,18 +41,9 @@ impl Provider {
             assert!(self.refunded(payment.id, of) <= captured, "more than {captured} is refunded of charge {of}");
         }
         if declined {
-            return ChargeOutcome::Declined { code: "card_declined".to_owned() };
+            return Word::Declined { code: "card_declined".to_owned() };
         }
-        ChargeOutcome::Succeeded {
-            provider_reference: format!("pi_{}_{}", payment.id.reservation.code(), payment.id.number),
-        }
-    }
-
-    /// Returns a charge that the records call void; doing it again changes nothing.
-    pub fn give_back(&mut self, id: PaymentId) {
-        if let Some(entry) = self.books.get_mut(&key(id)) {
-            entry.given_back = true;
-        }
+        Word::Succeeded { reference: format!("pi_{}_{}", payment.id.reservation.code(), payment.id.number) }
     }
 
     /// What it did for a payment, if it was asked.
@@ -68,8 +56,7 @@ impl Provider {
     #[must_use]
     pub fn kept_minor(&self, reservation: parkade_domain::ids::ReservationId) -> i64 {
         let own = self.books.range((reservation.bits(), 0)..=(reservation.bits(), u8::MAX));
-        let kept = own.filter(|(_, entry)| !entry.given_back);
-        kept.map(|(_, entry)| if entry.of == 0 { entry.amount_minor } else { -entry.amount_minor }).sum()
+        own.map(|(_, entry)| if entry.of == 0 { entry.amount_minor } else { -entry.amount_minor }).sum()
     }
 
     /// Forgets how often it was asked, so that books that differ only in that are equal.

@@ -7,10 +7,10 @@ use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{PaymentId, ReservationId};
 use parkade_domain::lot::Lot;
-use parkade_domain::payment::{PaymentKind, PaymentStatus};
+use parkade_domain::payment::{PaymentKind, PaymentStatus, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Mark};
-use parkade_store::{Access, Cause, ChargeOutcome, CommandError, Done, Order, Store, StoreError, TableNames};
+use parkade_store::{Access, Cause, CommandError, Done, Order, Store, StoreError, TableNames};
 use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, LEDGER, Meter, RECORDS};
 use serde_json::{Value, json};
 
@@ -175,8 +175,8 @@ impl World {
         panic!("the sweeps never come to rest");
     }
 
-    /// One delivery of a payment's message, by the rules of the queue's consumer: what nobody wants any more is void, but only if the
-    /// provider was never asked for it; what was charged while it became void is given back.
+    /// One delivery of a payment's message, by the rules of the cashier: what nobody wants any more is void, but only if the provider was
+    /// never asked for it; what was charged while it became void is recorded all the same, and so given back.
     ///
     /// # Errors
     /// What the store answers; the queue would deliver again.
@@ -188,15 +188,12 @@ impl World {
         let wanted = payment.status == PaymentStatus::Requested && Store::is_wanted(&dossier, &payment);
         let now_s = self.clock.now_s();
         if !wanted && self.provider().entry(id).is_none() {
-            store.settle(id, &ChargeOutcome::Void, now_s).await?;
+            store.settle(id, &Word::Void, now_s).await?;
             return Ok(());
         }
         let declines = declines && matches!(payment.kind, PaymentKind::Charge(_));
-        let outcome = self.provider().ask(&payment, declines);
-        let done = store.settle(id, &outcome, now_s).await?;
-        if done.dossier.payments.iter().any(|known| known.id == id && known.status == PaymentStatus::Void) {
-            self.provider().give_back(id);
-        }
+        let word = self.provider().ask(&payment, declines);
+        store.settle(id, &word, now_s).await?;
         Ok(())
     }
 }

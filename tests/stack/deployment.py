@@ -19,6 +19,7 @@ STACK = "parkade-stack"
 STAGE = "stack"
 BUCKET = "parkade-code"
 DEPLOY_S_MAX = 300
+WEBHOOK_SECRET = "whsec_stack"
 LAMBDA = cfn.ROOT / "target" / "lambda"
 
 
@@ -76,6 +77,7 @@ def _parameters(twin_url: str) -> dict[str, str]:
         "DevTokens": "on",
         "StripeBaseUrl": twin_url,
         "StripeSecretKey": "sk_test_stack",
+        "StripeWebhookSecret": WEBHOOK_SECRET,
     }
 
 

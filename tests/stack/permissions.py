@@ -33,10 +33,12 @@ DOSSIER = _needs(Records="Query")
 # Reads the record, its lot, its tariff and the tiles it claims; writes tiles and records in one transaction.
 COMMAND = _all(LOT, TARIFF, DOSSIER, _needs(Records="PutItem", Calendar="GetItem BatchGetItem UpdateItem"))
 FREE_SPOTS = _needs(Calendar="Query")
+CASHIER = _all(COMMAND, FREE_SPOTS, _needs(Derived="GetItem PutItem"))
 SPOTS_NOW = _needs(Calendar="GetItem BatchGetItem", Records="GetItem BatchGetItem")
 
 # What the methods of the store and the helpers of the runtime call, by the text of their call.
 CALLS: dict[str, Needs] = {
+    "store.clone(": {},
     "store.lot(": LOT,
     "store.tariff(": TARIFF,
     # A version of a tariff is read with its calendar; who books now also asks how full the lot is.
@@ -51,8 +53,13 @@ CALLS: dict[str, Needs] = {
     "store.ended_stays(": _needs(Records_by_exit="Query", Records="GetItem BatchGetItem"),
     "store.dossier(": DOSSIER,
     "store.payment(": DOSSIER,
-    "store.pay(": _all(DOSSIER, _needs(Records="PutItem")),
+    "store.pay(": _all(LOT, DOSSIER, _needs(Records="PutItem", Calendar="GetItem BatchGetItem")),
     "store.settle(": _all(COMMAND, FREE_SPOTS),
+    # parkade_billing: what moves money also minds the provider's breaker.
+    "cashier.carry_out(": CASHIER,
+    "cashier.carry_out_known(": CASHIER,
+    "cashier.call_off(": CASHIER,
+    "cashier.take_hint(": CASHIER,
     "store.reserve(": _all(COMMAND, FREE_SPOTS, _needs(Derived="GetItem")),
     "store.modify(": _all(COMMAND, FREE_SPOTS),
     "store.cancel(": COMMAND,

@@ -17,6 +17,8 @@ import permissions
 import template as cfn
 from samtranslator.translator.transform import transform
 
+SECRETS = ["PARKADE_MASTER_KEY", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"]
+STRIPE_CLIENTS = ["Pay", "PaymentWebhook", "OnPaymentRequested"]
 ROUTES = {
     "reserve": ["POST /v1/reservations"],
     "get-reservation": ["GET /v1/reservations/{id}"],
@@ -24,6 +26,7 @@ ROUTES = {
     "cancel": ["PUT /v1/reservations/{id}/cancel", "DELETE /v1/reservations/{id}"],
     "list-reservations": ["GET /v1/users/{id}/reservations"],
     "pay": ["POST /v1/payments"],
+    "payment-webhook": ["POST /v1/webhooks/stripe"],
     "get-payment": ["GET /v1/payments/{id}"],
     "quote": ["POST /v1/quotes"],
     "search": ["GET /v1/spots/available"],
@@ -226,20 +229,23 @@ class TemplateTest(unittest.TestCase):
     def test_secrets_go_only_where_they_are_used_and_only_as_references(self) -> None:
         for logical_id, properties in self.functions.items():
             variables = properties.get("Environment", {}).get("Variables", {})
-            for name in ("PARKADE_MASTER_KEY", "STRIPE_SECRET_KEY"):
+            for name in SECRETS:
                 if name in variables:
                     self.assertTrue(variables[name]["Fn::Sub"].startswith("{{resolve:secretsmanager:"), logical_id)
-            self.assertEqual("STRIPE_SECRET_KEY" in variables, logical_id == "OnPaymentRequested")
+            self.assertEqual("STRIPE_SECRET_KEY" in variables, logical_id in STRIPE_CLIENTS)
+            self.assertEqual("STRIPE_WEBHOOK_SECRET" in variables, logical_id == "PaymentWebhook")
 
     def test_tables_are_protected(self) -> None:
         tables = {k: v for k, v in self.template["Resources"].items() if v["Type"] == "AWS::DynamoDB::Table"}
-        self.assertEqual(sorted(tables), ["Calendar", "Derived", "Records"])
+        self.assertEqual(sorted(tables), ["Calendar", "Derived", "Ledger", "Records"])
         for logical_id, table in tables.items():
             properties = table["Properties"]
             self.assertEqual((table["DeletionPolicy"], table["UpdateReplacePolicy"]), ("Retain", "Retain"), logical_id)
             self.assertTrue(properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], logical_id)
             self.assertEqual(properties["SSESpecification"], {"SSEEnabled": True, "SSEType": "KMS"}, logical_id)
-            self.assertEqual(properties["TimeToLiveSpecification"], {"AttributeName": "x", "Enabled": True}, logical_id)
+            # Nothing of the books is ever deleted.
+            expiry = None if logical_id == "Ledger" else {"AttributeName": "x", "Enabled": True}
+            self.assertEqual(properties.get("TimeToLiveSpecification"), expiry, logical_id)
             self.assertEqual(properties["BillingMode"], "PAY_PER_REQUEST", logical_id)
             self.assertEqual(properties["DeletionProtectionEnabled"], {"Fn::If": ["Protected", True, False]}, logical_id)
             for index in properties.get("GlobalSecondaryIndexes", []):

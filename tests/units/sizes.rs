@@ -30,7 +30,7 @@ async fn a_reservation_that_has_seen_everything_is_one_unit() {
     let mut new = booking(1, 1, vec![window(1_500, 1_620)]);
     (new.lot, new.user) = (lot.id, UserId::new(long).unwrap());
     store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
-    let (payment, _) = store.pay(&order(id(1), 1, 1, T0_S), &Means::card("pm_".repeat(20))).await.unwrap();
+    let payment = store.pay(&order(id(1), 1, 1, T0_S), &Means::card("pm_".repeat(20))).await.unwrap().payment;
     world.deliver(&store, payment.id, false).await.unwrap();
     for n in 0..10_u64 {
         let end = T0.plus(1_620 + 15 * i64::try_from(n % 3 + 1).unwrap());

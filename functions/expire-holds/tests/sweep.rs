@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use expire_holds::handle;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::ReservationId;
-use parkade_domain::payment::Means;
+use parkade_domain::payment::{Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::Status;
 use parkade_events::SweepReport;
 use parkade_identity::{DevTokens, Identity, Keys};
 use parkade_runtime::Deps;
-use parkade_store::{Access, ChargeOutcome, Reserve, Store};
+use parkade_store::{Access, Reserve, Store};
 use parkade_testkit::{Fault, Faults};
 use parkade_tests::World;
 use parkade_tests::given::{T0_S, booking, id, window};
@@ -68,8 +68,8 @@ async fn holds_end_at_their_second_and_only_once() {
 async fn what_was_paid_or_cancelled_meanwhile_is_not_touched() {
     let world = held(3).await;
     let store = world.store();
-    let (payment, _) = store.pay(&order(id(1), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
-    let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
+    let payment = store.pay(&order(id(1), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap().payment;
+    let taken = Word::Succeeded { reference: "pi_1".to_owned() };
     // The payment lands after the sweep has read what is due, 16 shards of the two open hours, and before it acts.
     let (racing, settled, queries) = (world.store(), payment.id, AtomicU32::new(0));
     let faults = Faults::none();

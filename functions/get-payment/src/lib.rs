@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use http::{Request, Response};
 use parkade_api::wire::PaymentView;
 use parkade_api::{Answer, Code, Problem, path_payment, respond_to};
+use parkade_identity::Role;
 use parkade_runtime::Deps;
 use parkade_runtime::access::read_access;
 use parkade_runtime::problems::command_problem;
@@ -23,5 +24,9 @@ async fn get_payment(deps: &Deps, request: &Request<Vec<u8>>) -> Result<Answer, 
         CommandError::NotFound => Problem::new(Code::PaymentNotFound),
         other => command_problem(other),
     })?;
-    Ok(Answer::ok(&PaymentView::from_domain(&payment))?.version(payment.version))
+    let view = match principal.role {
+        Role::Driver => PaymentView::for_payer(&payment),
+        Role::Operator | Role::Gate | Role::Admin => PaymentView::from_domain(&payment),
+    };
+    Ok(Answer::ok(&view)?.version(payment.version))
 }

@@ -5,14 +5,14 @@ use chrono::{DateTime, Utc};
 use no_show_sweep::handle;
 use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
-use parkade_domain::payment::Means;
+use parkade_domain::payment::{Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::Status;
 use parkade_domain::time::Window;
 use parkade_events::SweepReport;
 use parkade_identity::{DevTokens, Identity, Keys};
 use parkade_runtime::Deps;
-use parkade_store::{Access, ChargeOutcome, Reserve};
+use parkade_store::{Access, Reserve};
 use parkade_tests::World;
 use parkade_tests::given::{T0_S, booking, id, window};
 use parkade_tests::world::order;
@@ -24,8 +24,8 @@ async fn paid(windows: Vec<Window>) -> World {
     let world = World::new(Shape::Hourly, 4, LotPolicy::default()).await;
     let store = world.store();
     store.reserve(&Reserve { new: booking(1, 1, windows), spot: None, promise: None, now_s: T0_S }).await.unwrap();
-    let (payment, _) = store.pay(&order(id(1), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
-    let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
+    let payment = store.pay(&order(id(1), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap().payment;
+    let taken = Word::Succeeded { reference: "pi_1".to_owned() };
     store.settle(payment.id, &taken, T0_S + 20).await.unwrap();
     world
 }

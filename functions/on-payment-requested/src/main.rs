@@ -1,6 +1,7 @@
 //! Cold start of `on-payment-requested`.
 
-use on_payment_requested::{Deps, handle};
+use on_payment_requested::handle;
+use parkade_billing::Cashier;
 use parkade_payments::{Config, SecretKey, StripeClient};
 use parkade_runtime::{Environment, Fatal, clients, run_sqs, telemetry};
 
@@ -10,6 +11,6 @@ async fn main() -> Result<(), Fatal> {
     telemetry::init(&environment);
     let access = environment.stripe()?;
     let stripe = StripeClient::new(&Config::new(access.base_url, SecretKey::new(access.secret_key)))?;
-    let deps = Deps { store: clients::store(&environment)?, stripe, stage: environment.stage()?.to_owned() };
-    run_sqs(&deps, handle).await
+    let cashier = Cashier::new(clients::store(&environment)?, stripe, environment.stage()?);
+    run_sqs(&cashier, handle).await
 }

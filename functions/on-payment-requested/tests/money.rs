@@ -2,28 +2,30 @@
 //! the twin's books say what the records say.
 #![cfg(test)]
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use chrono::DateTime;
 use futures::future::join_all;
-use on_payment_requested::{ASKED_WITHIN_S, Deps, handle};
+use on_payment_requested::handle;
+use parkade_billing::{ASKED_WITHIN_S, Cashier};
 use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{PaymentId, ReservationId};
-use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus};
+use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Reason, Status};
 use parkade_payments::{Config, SecretKey, StripeClient};
-use parkade_store::{Access, Cause, ChargeOutcome, Order, Reserve, Store};
+use parkade_store::{Access, Cause, Order, Reserve, Store};
 use parkade_testkit::Faults;
 use parkade_tests::World;
 use parkade_tests::given::{T0_S, booking, id, window};
 use parkade_tests::world::order;
 use parkade_twin::{Fault, FaultKind, Target, Totals, Twin};
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 const APPROVES: &str = "pm_card_visa";
 /// What the hold of [`Scene::held`] costs: an hour.
@@ -36,7 +38,9 @@ struct Scene {
     world: World,
     store: Store,
     twin: Twin,
-    deps: Deps,
+    address: SocketAddr,
+    stripe: StripeClient,
+    cashier: Cashier,
 }
 
 impl Scene {
@@ -44,18 +48,20 @@ impl Scene {
         let world = World::new(Shape::Hourly, spots, LotPolicy::default()).await;
         let twin = Twin::open(None).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let base_url = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let base_url = format!("http://{address}");
         let router = twin.router();
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let config = Config::new(base_url, SecretKey::new("sk_test_twin"));
         let stripe = StripeClient::new(&Config { total_timeout: Duration::from_secs(5), ..config }).unwrap();
         let store = world.store();
-        Self { deps: Deps { store: store.clone(), stripe, stage: "test".to_owned() }, world, store, twin }
+        let cashier = Cashier::new(store.clone(), stripe.clone(), "test");
+        Self { address, stripe, cashier, world, store, twin }
     }
 
     /// The function in a process of its own, whose calls of the store suffer `faults`.
-    fn process(&self, faults: &Faults) -> Deps {
-        Deps { store: self.world.process(faults), ..self.deps.clone() }
+    fn process(&self, faults: &Faults) -> Cashier {
+        Cashier::new(self.world.process(faults), self.stripe.clone(), "test")
     }
 
     /// A hold of the first hour by driver `n`.
@@ -72,7 +78,7 @@ impl Scene {
 
     async fn pay(&self, id: ReservationId, method: &str) -> PaymentId {
         let key = 1_000 + self.dossier(id).await.payments.len() as u64;
-        self.store.pay(&order(id, key, 1, T0_S + 10), &Means::card(method)).await.unwrap().0.id
+        self.store.pay(&order(id, key, 1, T0_S + 10), &Means::card(method)).await.unwrap().payment.id
     }
 
     async fn cancel(&self, id: ReservationId) {
@@ -86,7 +92,7 @@ impl Scene {
 
     /// One delivery; whether it was done.
     async fn deliver(&self, payment: PaymentId) -> bool {
-        deliver(&self.deps, payment, 30).await
+        deliver(&self.cashier, payment, 30).await
     }
 
     /// Delivers every open request, again and again, until none is left; the queue would do the same.
@@ -98,7 +104,7 @@ impl Scene {
                 return;
             }
             for payment in open {
-                deliver(&self.deps, payment, after_s).await;
+                deliver(&self.cashier, payment, after_s).await;
             }
         }
         panic!("{:?} never comes to rest", self.dossier(id).await);
@@ -110,6 +116,26 @@ impl Scene {
 
     async fn status(&self, payment: PaymentId) -> PaymentStatus {
         self.store.payment(payment, &Access::System).await.unwrap().0.status
+    }
+
+    /// What the payer, or time, does at the provider.
+    async fn at_the_twin(&self, method: &str, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: twin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
+        answer
+    }
+
+    /// How many calls will still meet a fault.
+    async fn faults_left(&self) -> u64 {
+        let answer = self.at_the_twin("GET", "/_twin/faults").await;
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let pending: serde_json::Value = serde_json::from_str(body).unwrap();
+        pending.as_array().unwrap().iter().map(|fault| fault["count"].as_u64().unwrap()).sum()
     }
 
     fn totals(&self) -> Totals {
@@ -145,11 +171,11 @@ fn message(payment: PaymentId, name: &str) -> SqsMessage {
     message
 }
 
-async fn deliver(deps: &Deps, payment: PaymentId, after_s: i64) -> bool {
+async fn deliver(cashier: &Cashier, payment: PaymentId, after_s: i64) -> bool {
     let mut batch = SqsEvent::default();
     batch.records = vec![message(payment, "payment.requested.v1")];
     let now = DateTime::from_timestamp(T0_S + after_s, 0).unwrap();
-    handle(deps, now, batch).await.batch_item_failures.is_empty()
+    handle(cashier, now, batch).await.batch_item_failures.is_empty()
 }
 
 #[tokio::test]
@@ -176,7 +202,6 @@ async fn a_declined_charge_leaves_the_hold_and_another_card_may_follow() {
     for (method, code) in [
         ("pm_card_visa_chargeDeclinedInsufficientFunds", "insufficient_funds"),
         ("pm_card_visa_chargeDeclinedStolenCard", "card_declined"),
-        ("pm_card_authenticationRequired", "authentication_required"),
         ("pm_of_nobody", "payment_method_not_accepted"),
     ] {
         let payment = scene.pay(held, method).await;
@@ -209,15 +234,96 @@ async fn a_charge_whose_answer_was_lost_is_asked_for_again_and_taken_once() {
 }
 
 #[tokio::test]
-async fn a_charge_whose_key_answers_500_for_ever_is_never_recorded_as_anything() {
+async fn a_charge_or_refund_whose_key_answers_500_for_ever_is_looked_up() {
     let scene = Scene::new(2).await;
     let payment = scene.paying(1, APPROVES).await;
     scene.fault(FaultKind::ExecuteThen500, Target::Charge, 1);
-    for _ in 0..3 {
-        assert!(!scene.deliver(payment).await);
-    }
+    assert!(!scene.deliver(payment).await, "a first 500 may be anything");
     assert_eq!(scene.status(payment).await, PaymentStatus::Requested);
+    assert!(scene.deliver(payment).await, "a repeated one is the key's last word");
+    assert_eq!(scene.dossier(id(1)).await.reservation.status, Status::Confirmed);
+    scene.store.cancel(&order(id(1), 2_000, 1, T0_S + 20), Reason::SpotOutOfService).await.unwrap();
+    let refund = scene.dossier(id(1)).await.payments[1].id;
+    scene.fault(FaultKind::ExecuteThen500, Target::Refund, 1);
+    assert!(!scene.deliver(refund).await);
+    assert!(scene.deliver(refund).await);
+    assert_eq!((scene.totals().charges, scene.totals().refunds), (1, 1));
+    scene.agree(id(1)).await;
+}
+
+#[tokio::test]
+async fn a_card_that_asks_its_driver_waits_and_is_called_off_when_the_reservation_ends() {
+    for answered in [false, true] {
+        let scene = Scene::new(2).await;
+        let payment = scene.paying(1, "pm_card_authenticationRequired").await;
+        for _ in 0..3 {
+            assert!(scene.deliver(payment).await, "nothing can be done about it here");
+            let (waiting, _) = scene.store.payment(payment, &Access::System).await.unwrap();
+            assert_eq!((waiting.status, waiting.version), (PaymentStatus::Requested, 2));
+            assert!(waiting.client_secret.is_some());
+        }
+        if answered {
+            let intent = scene.store.payment(payment, &Access::System).await.unwrap().0.provider_reference.unwrap();
+            scene.at_the_twin("POST", &format!("/_twin/authenticate/{intent}/success")).await;
+        }
+        scene.expire(id(1)).await;
+        let mut batch = SqsEvent::default();
+        batch.records = vec![message(payment, "reservation.expired.v1")];
+        let now = DateTime::from_timestamp(T0_S + LAPSED_S, 0).unwrap();
+        for _ in 0..2 {
+            assert!(handle(&scene.cashier, now, batch.clone()).await.batch_item_failures.is_empty());
+        }
+        let expected = if answered { PaymentStatus::Succeeded } else { PaymentStatus::Void };
+        assert_eq!(scene.status(payment).await, expected);
+        // Who answered in the last moment has paid, and gets the spot that is still free (M3).
+        let status = if answered { Status::Confirmed } else { Status::Expired };
+        assert_eq!(scene.dossier(id(1)).await.reservation.status, status);
+        scene.agree(id(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn while_the_provider_does_not_answer_nobody_waits_for_it_and_the_hold_is_kept_as_long_as_the_policy_says() {
+    let scene = Scene::new(2).await;
+    let payment = scene.paying(1, APPROVES).await;
+    scene.fault(FaultKind::DropBefore, Target::Charge, 7);
+    let hold = async || scene.dossier(id(1)).await.reservation.hold_expires_at_s.unwrap() - T0_S;
+    assert_eq!(hold().await, 600);
+    // Five failures within half a minute open the breaker; then the provider is not asked at all.
+    for second in 0..5 {
+        assert!(!deliver(&scene.cashier, payment, 430 + second).await);
+    }
+    assert!(hold().await > 900, "near its end, the hold was kept");
+    assert!(!deliver(&scene.process(&Faults::none()), payment, 440).await, "for other processes too");
+    assert_eq!(scene.faults_left().await, 2, "five of seven faults were met");
+    // A probe every half minute, then the provider is back.
+    assert!(!deliver(&scene.process(&Faults::none()), payment, 470).await);
+    assert_eq!(scene.faults_left().await, 1);
+    for now_s in (700..5_000).step_by(125) {
+        deliver(&scene.process(&Faults::none()), payment, now_s).await;
+    }
+    assert_eq!(scene.status(payment).await, PaymentStatus::Succeeded);
     assert_eq!(scene.totals().charges, 1);
+    scene.agree(id(1)).await;
+}
+
+#[tokio::test]
+async fn a_hold_that_waits_for_the_provider_ends_when_the_policy_says_and_its_late_money_finds_a_spot() {
+    let scene = Scene::new(2).await;
+    let payment = scene.paying(1, APPROVES).await;
+    scene.fault(FaultKind::DropBefore, Target::Charge, 100);
+    let longest_s = 600 + 60 * 60;
+    for now_s in (430..longest_s + 300).step_by(125) {
+        assert!(!deliver(&scene.process(&Faults::none()), payment, now_s).await);
+        let kept_s = scene.dossier(id(1)).await.reservation.hold_expires_at_s.unwrap() - T0_S;
+        assert!(kept_s <= longest_s && (kept_s > now_s || now_s >= longest_s), "{now_s}: kept until {kept_s}");
+    }
+    scene.at_the_twin("DELETE", "/_twin/faults").await;
+    assert!(deliver(&scene.process(&Faults::none()), payment, longest_s + 400).await);
+    let d = scene.dossier(id(1)).await;
+    assert_eq!(d.payments[0].status, PaymentStatus::Succeeded);
+    assert_eq!(d.reservation.status, Status::Confirmed, "nobody has taken its time");
+    scene.agree(id(1)).await;
 }
 
 #[tokio::test]
@@ -232,7 +338,7 @@ async fn five_deliveries_charge_once_one_after_the_other_and_all_at_once() {
     let mut batch = SqsEvent::default();
     batch.records = vec![message(payment, "payment.requested.v1"); 5];
     let now = DateTime::from_timestamp(T0_S + 30, 0).unwrap();
-    join_all((0..5).map(|_| handle(&scene.deps, now, batch.clone()))).await;
+    join_all((0..5).map(|_| handle(&scene.cashier, now, batch.clone()))).await;
     scene.settle(id(2), 40).await;
     assert_eq!((scene.totals().charges, scene.totals().charged, scene.totals().refunds), (2, 2 * PRICE, 0));
     assert_eq!(scene.dossier(id(2)).await.reservation.paid_minor, PRICE);
@@ -270,7 +376,7 @@ async fn a_reservation_that_was_cancelled_or_expired_before_the_charge_is_not_ch
             scene.expire(id(1)).await
         }
         for _ in 0..3 {
-            assert!(deliver(&scene.deps, payment, LAPSED_S).await);
+            assert!(deliver(&scene.cashier, payment, LAPSED_S).await);
             assert_eq!(scene.status(payment).await, PaymentStatus::Void);
         }
         assert_eq!(scene.totals(), Totals::default());
@@ -297,20 +403,20 @@ async fn a_reservation_that_is_cancelled_between_charge_and_record_gets_all_of_i
 }
 
 #[tokio::test]
-async fn a_charge_that_became_void_while_the_provider_worked_on_it_is_given_back() {
+async fn a_charge_that_became_void_while_the_provider_worked_on_it_is_recorded_and_given_back() {
     // Two deliveries at once: this one asks, the other one finds the reservation cancelled and the key not yet used.
     for answer_is_lost in [false, true] {
         let scene = Scene::new(2).await;
         let payment = scene.paying(1, APPROVES).await;
         let (store, twin) = (scene.store.clone(), scene.twin.clone());
         let faults = Faults::none();
-        // Just before this delivery's second read, which follows the charge; or never, if it does not get its answer.
+        // Just before the first call of the store that follows the charge; or never, if it does not get its answer.
         faults.add_hook(move |call| {
-            let (store, strikes) = (store.clone(), call.number == 2);
+            let (store, strikes) = (store.clone(), call.number == 3);
             async move {
                 if strikes {
                     store.cancel(&order(id(1), 2_000, 1, T0_S + 20), Reason::DriverCancelled).await.unwrap();
-                    store.settle(payment, &ChargeOutcome::Void, T0_S + 25).await.unwrap();
+                    store.settle(payment, &Word::Void, T0_S + 25).await.unwrap();
                 }
             }
         });
@@ -318,16 +424,19 @@ async fn a_charge_that_became_void_while_the_provider_worked_on_it_is_given_back
             scene.fault(FaultKind::ExecuteThenDropReply, Target::Charge, 1);
             assert!(!deliver(&scene.process(&faults), payment, 30).await);
             scene.cancel(id(1)).await;
-            scene.store.settle(payment, &ChargeOutcome::Void, T0_S + 25).await.unwrap();
+            scene.store.settle(payment, &Word::Void, T0_S + 25).await.unwrap();
             assert_eq!(twin.books().totals["eur"].refunded, 0);
             assert!(scene.deliver(payment).await);
         } else {
             assert!(deliver(&scene.process(&faults), payment, 30).await);
         }
+        assert_eq!(scene.status(payment).await, PaymentStatus::Succeeded, "the provider's word wins");
+        scene.settle(id(1), 40).await;
         let totals = scene.totals();
         assert_eq!((totals.charged, totals.refunded), (PRICE, PRICE), "lost: {answer_is_lost}");
         assert!(scene.deliver(payment).await, "and once more changes nothing");
         assert_eq!(scene.totals(), totals);
+        scene.agree(id(1)).await;
     }
 }
 
@@ -388,7 +497,7 @@ async fn what_the_provider_will_not_return_is_still_owed() {
     scene.store.cancel(&order(id(1), 2_000, 1, T0_S + 20), Reason::SpotOutOfService).await.unwrap();
     let before = scene.dossier(id(1)).await;
     assert_eq!((before.reservation.due_minor(), before.reservation.refunded_minor), (0, PRICE));
-    let declined = ChargeOutcome::Declined { code: "charge_disputed".to_owned() };
+    let declined = Word::Declined { code: "charge_disputed".to_owned() };
     for _ in 0..2 {
         scene.store.settle(before.payments[1].id, &declined, T0_S + 40).await.unwrap();
         let after = scene.dossier(id(1)).await;
@@ -414,7 +523,7 @@ async fn what_nobody_can_carry_out_comes_again_and_the_rest_of_the_batch_is_done
         record.message_id = Some(id.to_owned());
     });
     let now = DateTime::from_timestamp(T0_S + 30, 0).unwrap();
-    let response = handle(&scene.deps, now, batch).await;
+    let response = handle(&scene.cashier, now, batch).await;
     let failed: Vec<_> = response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect();
     assert_eq!(failed, ["unknown", "misrouted"]);
     assert_eq!(scene.status(good).await, PaymentStatus::Succeeded);
@@ -422,11 +531,22 @@ async fn what_nobody_can_carry_out_comes_again_and_the_rest_of_the_batch_is_done
 }
 
 #[tokio::test]
-async fn what_is_older_than_the_providers_memory_is_left_to_a_person() {
-    let scene = Scene::new(2).await;
-    let payment = scene.paying(1, APPROVES).await;
-    // `Scene::pay` asks ten seconds after the start.
-    assert!(!deliver(&scene.deps, payment, 10 + ASKED_WITHIN_S + 1).await);
-    assert_eq!(scene.totals(), Totals::default());
-    assert_eq!(scene.status(payment).await, PaymentStatus::Requested);
+async fn what_is_older_than_the_providers_memory_is_looked_up_and_never_asked_for_again() {
+    for charged in [false, true] {
+        let scene = Scene::new(2).await;
+        let payment = scene.paying(1, APPROVES).await;
+        if charged {
+            scene.fault(FaultKind::ExecuteThenDropReply, Target::Charge, 1);
+            assert!(!scene.deliver(payment).await);
+        }
+        // `Scene::pay` asks ten seconds after the start. The stay is over by then, so what was taken goes back.
+        let after_s = 10 + ASKED_WITHIN_S + 1;
+        assert!(deliver(&scene.cashier, payment, after_s).await);
+        let expected = if charged { PaymentStatus::Succeeded } else { PaymentStatus::Void };
+        assert_eq!(scene.status(payment).await, expected);
+        scene.settle(id(1), after_s + 10).await;
+        let charges = u64::from(charged);
+        assert_eq!((scene.totals().charges, scene.totals().refunds), (charges, charges));
+        scene.agree(id(1)).await;
+    }
 }

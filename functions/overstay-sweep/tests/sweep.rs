@@ -5,13 +5,13 @@ use chrono::{DateTime, Utc};
 use overstay_sweep::handle;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::ReservationId;
-use parkade_domain::payment::Means;
+use parkade_domain::payment::{Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Reason, Reservation, Status};
 use parkade_events::SweepReport;
 use parkade_identity::{DevTokens, Identity, Keys};
 use parkade_runtime::Deps;
-use parkade_store::{Access, ChargeOutcome, Reserve, Store};
+use parkade_store::{Access, Reserve, Store};
 use parkade_tests::World;
 use parkade_tests::given::{T0, T0_S, booking, id, window};
 use parkade_tests::world::order;
@@ -31,8 +31,8 @@ fn at(second: i64) -> DateTime<Utc> {
 async fn confirmed(store: &Store, n: u64, from: i64, until: i64) {
     let new = booking(n, n, vec![window(from, until)]);
     store.reserve(&Reserve { new, spot: Some("0001".to_owned()), promise: None, now_s: T0_S }).await.unwrap();
-    let (payment, _) = store.pay(&order(id(n), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
-    let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
+    let payment = store.pay(&order(id(n), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap().payment;
+    let taken = Word::Succeeded { reference: "pi_1".to_owned() };
     store.settle(payment.id, &taken, T0_S + 20).await.unwrap();
 }
 

@@ -1,11 +1,17 @@
 //! Cold start of `pay`.
 
-use parkade_runtime::{Deps, Environment, Fatal, run_http, telemetry};
+use parkade_billing::Cashier;
+use parkade_payments::{Config, SecretKey, StripeClient};
+use parkade_runtime::{Environment, Fatal, run_http, telemetry};
+use pay::{Deps, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Fatal> {
     let environment = Environment::from_process();
     telemetry::init(&environment);
-    let deps = Deps::from_environment(&environment)?;
-    run_http(&deps, pay::handle).await
+    let common = parkade_runtime::Deps::from_environment(&environment)?;
+    let access = environment.stripe()?;
+    let stripe = StripeClient::new(&Config::new(access.base_url, SecretKey::new(access.secret_key)))?;
+    let cashier = Cashier::new(common.store.clone(), stripe, environment.stage()?);
+    run_http(&Deps { common, cashier }, handle).await
 }

@@ -8,11 +8,11 @@ use aws_lambda_events::streams::DynamoDbEventResponse;
 use chrono::DateTime;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::LotId;
-use parkade_domain::payment::Means;
+use parkade_domain::payment::{Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::Reason;
 use parkade_events::{Bus, Event, NotTaken};
-use parkade_store::{ChargeOutcome, OutOfService, Reserve};
+use parkade_store::{OutOfService, Reserve};
 use parkade_testkit::RECORDS;
 use parkade_tests::World;
 use parkade_tests::given::{T0_S, booking, id, window};
@@ -71,15 +71,15 @@ async fn day() -> World {
     for n in [1, 2] {
         let new = booking(n, n, vec![window(60, 120)]);
         store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
-        let (payment, _) = store.pay(&order(id(n), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
-        let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
+        let payment = store.pay(&order(id(n), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap().payment;
+        let taken = Word::Succeeded { reference: "pi_1".to_owned() };
         store.settle(payment.id, &taken, T0_S + 20).await.unwrap();
     }
     store.check_in(&order(id(1), 11, 1, T0_S + 3_600)).await.unwrap();
     store.check_out(&order(id(1), 12, 1, T0_S + 7_200)).await.unwrap();
     let cancelled = store.cancel(&order(id(2), 11, 1, T0_S + 30), Reason::SpotOutOfService).await.unwrap();
     let refund = cancelled.dossier.payments.last().unwrap().id;
-    let returned = ChargeOutcome::Succeeded { provider_reference: "re_1".to_owned() };
+    let returned = Word::Succeeded { reference: "re_1".to_owned() };
     store.settle(refund, &returned, T0_S + 40).await.unwrap();
     let lot = LotId::new("lot-1").unwrap();
     let closed = OutOfService {

@@ -55,6 +55,8 @@ problems! {
         "A request that changes something carries an `Idempotency-Key`. Choose a new one per command and keep it for every retry of that command.";
     InvalidIdempotencyKey = "invalid_idempotency_key", BAD_REQUEST, "The Idempotency-Key header is invalid", false,
         "An idempotency key is given once and has 1 to 255 visible ASCII characters.";
+    WebhookRefused = "webhook_refused", BAD_REQUEST, "The delivery is not the payment provider's", false,
+        "The signature does not fit the body, is older than five minutes, or the body is no event.";
     Unauthenticated = "unauthenticated", UNAUTHORIZED, "Credentials are missing or not accepted", false,
         "Send `Authorization: Bearer <token>` with a valid token.";
     Forbidden = "forbidden", FORBIDDEN, "The caller may not do this", false,

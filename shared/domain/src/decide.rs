@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 pub use gate::{check_in, check_out, drive_up, left, overstay, sold_drive_up};
-pub use money::{charged, paid_too_late, pay, refund_declined};
+pub use money::{HOLD_KEPT_BEFORE_S, charged, keep_hold, paid_too_late, pay, refund_declined};
 pub use plans::{cancel, expire, given_up, missed, modify, no_show, relocate};
 
 use crate::ids::{LotId, PAYMENTS_PER_RESERVATION_MAX, PaymentId, ReservationId, SpotIndex, UserId};

@@ -1,5 +1,7 @@
 //! One charge or refund of a reservation: the intent is stored before the provider is asked, and moves forward only.
 
+use std::fmt;
+
 use crate::ids::{PaymentId, TillId};
 use crate::money::Currency;
 use crate::reservation::Mark;
@@ -184,6 +186,54 @@ impl PaymentStatus {
     }
 }
 
+/// With it a driver's app answers what the card's issuer asks. It does not print itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientSecret(String);
+
+impl ClientSecret {
+    /// Takes it as the provider wrote it.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the app of the driver who pays.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientSecret(redacted)")
+    }
+}
+
+/// What the provider, or the till, says of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// It was carried out.
+    Succeeded {
+        /// The provider's id of it.
+        reference: String,
+    },
+    /// It was refused; of a refund that had succeeded: it came back.
+    Declined {
+        /// The provider's reason.
+        code: String,
+    },
+    /// Nothing was taken and nothing will be: the reservation ended before the provider was asked, or the charge was called off.
+    Void,
+    /// The card's issuer asks the driver something (3-D Secure); no money has moved.
+    ActionRequired {
+        /// The provider's id of the charge.
+        reference: String,
+        /// What the driver's app needs to answer.
+        client_secret: ClientSecret,
+    },
+}
+
 /// The stored payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payment {
@@ -204,7 +254,7 @@ pub struct Payment {
     /// The provider's reason for saying no.
     pub decline_code: Option<String>,
     /// With this the driver can answer what the card's issuer asks (3-D Secure), until it is settled.
-    pub client_secret: Option<String>,
+    pub client_secret: Option<ClientSecret>,
     /// The command that asked for it.
     pub mark: Mark,
     /// Epoch second of the request.
@@ -223,6 +273,45 @@ impl Payment {
             PaymentKind::Refund { of, .. } => Some(of),
             PaymentKind::Charge(_) => None,
         }
+    }
+
+    /// The payment after the provider's word, or `None` if that word is no news.
+    ///
+    /// The provider is right about money: a charge that was called declined or void and was taken after all has succeeded, and a refund
+    /// that the bank sent back is declined. Nothing else changes once it is settled, so words may come in any order and any number.
+    #[must_use]
+    pub fn after(&self, word: &Word, now_s: i64) -> Option<Self> {
+        use PaymentStatus as S;
+        let charge = matches!(self.kind, PaymentKind::Charge(_));
+        let status = match (self.status, word) {
+            (S::Requested, Word::Succeeded { .. }) => S::Succeeded,
+            (S::Declined | S::Void, Word::Succeeded { .. }) if charge => S::Succeeded,
+            (S::Requested, Word::Declined { .. }) => S::Declined,
+            (S::Succeeded, Word::Declined { .. }) if !charge => S::Declined,
+            (S::Requested, Word::Void) if charge => S::Void,
+            (S::Requested, Word::ActionRequired { client_secret, .. })
+                if self.client_secret.as_ref() != Some(client_secret) =>
+            {
+                S::Requested
+            }
+            _ => return None,
+        };
+        let mut next = Self { status, version: self.version + 1, client_secret: None, ..self.clone() };
+        match word {
+            Word::Succeeded { reference } => next.provider_reference = Some(reference.clone()),
+            Word::Declined { code } => next.decline_code = Some(code.clone()),
+            Word::Void => {}
+            Word::ActionRequired { reference, client_secret } => {
+                next.provider_reference = Some(reference.clone());
+                next.client_secret = Some(client_secret.clone());
+                return Some(next);
+            }
+        }
+        if status == S::Succeeded {
+            next.decline_code = None;
+        }
+        next.settled_at_s = Some(now_s);
+        Some(next)
     }
 
     /// Whether a charge is under way: the provider may have been asked and has not answered.

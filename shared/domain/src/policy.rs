@@ -75,6 +75,8 @@ pub struct LotPolicy {
     pub horizon_days: u32,
     /// How long an unpaid reservation keeps its spot, in seconds.
     pub hold_ttl_s: u32,
+    /// How much longer a hold is kept whose payment is under way while the provider does not answer; 0 keeps none.
+    pub payment_wait_minutes: u32,
     /// Minutes a spot stays claimed after a booking's end (T10).
     pub turnover_buffer_minutes: u32,
     /// A driver may enter this long before the start, free, if the spot is free (T3).
@@ -106,6 +108,7 @@ impl Default for LotPolicy {
             min_notice_minutes: 0,
             horizon_days: 180,
             hold_ttl_s: 600,
+            payment_wait_minutes: 60,
             turnover_buffer_minutes: 0,
             early_arrival_minutes: 15,
             no_show_grace_minutes: 30,
@@ -314,6 +317,7 @@ impl LotPolicy {
             ("/min_notice_minutes", self.min_notice_minutes, 0, NOTICE_MINUTES_MAX),
             ("/horizon_days", self.horizon_days, 1, HORIZON_DAYS_MAX),
             ("/hold_ttl_s", self.hold_ttl_s, HOLD_TTL_S_MIN, HOLD_TTL_S_MAX),
+            ("/payment_wait_minutes", self.payment_wait_minutes, 0, GRACE_MINUTES_MAX),
             ("/turnover_buffer_minutes", self.turnover_buffer_minutes, 0, GRACE_MINUTES_MAX),
             ("/early_arrival_minutes", self.early_arrival_minutes, 0, GRACE_MINUTES_MAX),
             ("/no_show_grace_minutes", self.no_show_grace_minutes, 0, NO_SHOW_GRACE_MINUTES_MAX),

@@ -49,6 +49,14 @@ impl Store {
         self.execute(order, |d, _| Ok(decide::expire(d, order.now_s, order.mark)?)).await
     }
 
+    /// Keeps a hold while its payment is under way and the provider does not answer.
+    ///
+    /// # Errors
+    /// [`CommandError`]; what [`decide::keep_hold`] refuses.
+    pub async fn keep_hold(&self, order: &Order) -> Result<Done, CommandError> {
+        self.execute(order, |d, c| Ok(decide::keep_hold(d, c.rules(), order.now_s, order.mark)?)).await
+    }
+
     /// Gives up on a driver who did not come (I13).
     ///
     /// # Errors

@@ -75,6 +75,8 @@ pub enum Cause {
     Relocation = 5,
     /// The provider will not return a refund; of: its number.
     RefundDeclined = 6,
+    /// A hold is kept while its payment is under way; of: when.
+    HoldKept = 7,
 }
 
 /// What a command left behind.
@@ -210,11 +212,28 @@ impl Store {
         changes: &[(&Dossier, &Change)],
         now_s: i64,
     ) -> Result<Commit, StoreError> {
-        let edits: Vec<ClaimEdit> =
-            changes.iter().flat_map(|(before, change)| before.reservation.claim_edits(&change.reservation)).collect();
+        let edits: Vec<ClaimEdit> = changes.iter().flat_map(|(before, change)| edits_of(before, change)).collect();
+        let view = self.tiles_of(facts, &edits).await?;
+        self.commit_on(view, facts, changes, now_s).await
+    }
+
+    /// The tiles that claims are edited on, as they are now.
+    pub(crate) async fn tiles_of(&self, facts: &LotFacts, edits: &[ClaimEdit]) -> Result<CalendarView, StoreError> {
         let geometry = facts.lot.geometry;
-        let tiles: BTreeSet<(u16, TileKey)> = CalendarView::tiles_of(geometry, &edits);
-        let view = calendar::read_tiles(&self.client, &self.tables.calendar, &facts.lot.id, geometry, &tiles).await?;
+        let tiles: BTreeSet<(u16, TileKey)> = CalendarView::tiles_of(geometry, edits);
+        calendar::read_tiles(&self.client, &self.tables.calendar, &facts.lot.id, geometry, &tiles).await
+    }
+
+    /// As [`Self::commit`], on tiles that were read already. What has moved since is noticed by the write.
+    pub(crate) async fn commit_on(
+        &self,
+        view: CalendarView,
+        facts: &LotFacts,
+        changes: &[(&Dossier, &Change)],
+        now_s: i64,
+    ) -> Result<Commit, StoreError> {
+        let edits: Vec<ClaimEdit> = changes.iter().flat_map(|(before, change)| edits_of(before, change)).collect();
+        let geometry = facts.lot.geometry;
         let plan = match view.plan(&edits, now_s) {
             Ok(plan) => plan,
             Err(PlanError::Taken { taken, .. }) => return Ok(Commit::Taken(taken.by)),
@@ -277,6 +296,10 @@ impl Store {
         };
         transact::put(put).await
     }
+}
+
+pub(crate) fn edits_of(before: &Dossier, change: &Change) -> Vec<ClaimEdit> {
+    before.reservation.claim_edits(&change.reservation)
 }
 
 pub(crate) fn merged(before: Dossier, change: Change) -> Dossier {

@@ -4,6 +4,7 @@
 //! never trusted for a write that does not carry it as its condition. Refuses to know: HTTP, events, the payment provider, the time of day.
 
 mod attributes;
+mod breaker;
 mod calendar;
 mod commands;
 mod error;
@@ -33,7 +34,7 @@ pub use images::{Block, Image, image};
 pub use keys::CELL_MICRODEGREES;
 pub use lots::{LOT_CACHE_S, LotDocuments, LotError, LotFacts, LotPosition};
 pub use occupancy::{LotDay, LotPage, lot_page};
-pub use payments::ChargeOutcome;
+pub use payments::Intent;
 pub use pricing::{Pricing, Promise};
 pub use reserve::Reserve;
 pub use search::{Availability, Listing, SpotNow, SpotState};

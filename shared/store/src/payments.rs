@@ -1,57 +1,74 @@
 //! Payments: the intent is stored before the provider is asked; its result is stored with everything it causes.
 
-use parkade_domain::calendar::{Allocation, choose};
-use parkade_domain::decide::{self, Dossier, Refusal};
+use futures::future::join;
+use parkade_domain::calendar::{Allocation, CalendarView, choose};
+use parkade_domain::decide::{self, Change, Dossier, Refusal};
 use parkade_domain::ids::PaymentId;
-use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus};
-use parkade_domain::reservation::Status;
+use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus, Word};
+use parkade_domain::reservation::{Mark, Status};
 
-use crate::execute::{Cause, CommandError, Commit, Done, Order, contended, merged};
+use crate::execute::{Cause, CommandError, Commit, Done, Order, contended, edits_of, merged};
 use crate::items::payment as payment_item;
 use crate::{Access, Store};
 
 /// Rounds of planning when the record moves between read and write.
 const TRIES_MAX: u32 = 12;
 
-/// The provider's final word on a charge or refund.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChargeOutcome {
-    /// It was carried out; the provider's id of it.
-    Succeeded {
-        /// The provider's id.
-        provider_reference: String,
-    },
-    /// It was refused for good.
-    Declined {
-        /// The provider's reason.
-        code: String,
-    },
-    /// The provider was not asked: the reservation had ended first.
-    Void,
+/// A stored intent to charge, with what was read on the way: enough to record the provider's word in one more round trip.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// The payment.
+    pub payment: Payment,
+    /// Its reservation with all payments.
+    pub dossier: Dossier,
+    /// The intent had been stored before.
+    pub replayed: bool,
+    /// The tiles that a confirmation changes.
+    tiles: Option<CalendarView>,
+}
+
+impl Intent {
+    /// What is known of a payment without having just stored it.
+    #[must_use]
+    pub const fn known(payment: Payment, dossier: Dossier) -> Self {
+        Self { payment, dossier, replayed: true, tiles: None }
+    }
 }
 
 impl Store {
-    /// Stores the intent to charge what is due: one conditional put. The provider is asked by whoever receives the event of it.
+    /// Stores the intent to charge what is due: one conditional put, while the tiles are read that its success will change. The provider
+    /// is asked by the caller, or by whoever receives the event of it.
     ///
     /// # Errors
     /// [`CommandError`]; [`Refusal::HoldExpired`] after the hold, [`Refusal::PaymentInProgress`] while a charge is under way.
-    pub async fn pay(&self, order: &Order, means: &Means) -> Result<(Payment, Done), CommandError> {
+    pub async fn pay(&self, order: &Order, means: &Means) -> Result<Intent, CommandError> {
         for _ in 0..TRIES_MAX {
             let before = self.dossier(order.id, &order.access).await?;
             if let Some(known) = before.payments.iter().find(|p| p.mark.key == order.mark.key) {
                 if known.mark.fingerprint != order.mark.fingerprint {
                     return Err(CommandError::KeyReused);
                 }
-                return Ok((known.clone(), Done { dossier: before, replayed: true }));
+                return Ok(Intent::known(known.clone(), before));
             }
             let payment = decide::pay(&before, order.now_s, order.mark, means.clone())?;
-            if self.put_alone(payment_item::write(&payment), None).await? {
-                let change =
-                    decide::Change { reservation: before.reservation.clone(), payments: vec![payment.clone()] };
-                return Ok((payment, Done { dossier: merged(before, change), replayed: false }));
+            let put = self.put_alone(payment_item::write(&payment), None);
+            let (written, tiles) = join(put, self.confirmed_tiles(&before, &payment, order.now_s)).await;
+            if written? {
+                let change = Change { reservation: before.reservation.clone(), payments: vec![payment.clone()] };
+                return Ok(Intent { payment, dossier: merged(before, change), replayed: false, tiles });
             }
         }
         Err(contended())
+    }
+
+    /// The tiles that the success of a charge will change. Only saves a later read, so without them all goes on.
+    async fn confirmed_tiles(&self, before: &Dossier, payment: &Payment, now_s: i64) -> Option<CalendarView> {
+        let r = &before.reservation;
+        let facts = self.lot(&r.lot).await.ok().flatten()?;
+        let paid = payment.after(&Word::Succeeded { reference: String::new() }, now_s)?;
+        let change = decide::charged(before, &paid, now_s, charged_mark(&paid, now_s), r.spot).ok()?;
+        let edits = edits_of(before, &change);
+        if edits.is_empty() { None } else { self.tiles_of(&facts, &edits).await.ok() }
     }
 
     /// A payment with its reservation.
@@ -76,33 +93,49 @@ impl Store {
     ///
     /// # Errors
     /// [`CommandError`].
-    pub async fn settle(&self, id: PaymentId, outcome: &ChargeOutcome, now_s: i64) -> Result<Done, CommandError> {
+    pub async fn settle(&self, id: PaymentId, word: &Word, now_s: i64) -> Result<Done, CommandError> {
+        let (payment, dossier) = self.payment(id, &Access::System).await?;
+        self.settle_known(Intent::known(payment, dossier), word, now_s).await
+    }
+
+    /// As [`Self::settle`], beginning with what is known of the payment: one round trip if it has not moved.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn settle_known(&self, intent: Intent, word: &Word, now_s: i64) -> Result<Done, CommandError> {
+        let id = intent.payment.id;
+        let mut known = intent;
         for _ in 0..TRIES_MAX {
-            let (payment, before) = self.payment(id, &Access::System).await?;
-            if payment.status != PaymentStatus::Requested {
-                return Ok(Done { dossier: before, replayed: true });
-            }
-            let settled = settled(&payment, outcome, now_s);
-            let written = match (payment.kind, settled.status) {
-                (PaymentKind::Charge(_), PaymentStatus::Succeeded) => {
-                    self.settle_charge(&before, &settled, now_s).await?
-                }
-                (PaymentKind::Refund { .. }, PaymentStatus::Declined) => {
-                    self.settle_declined_refund(&before, &settled, now_s).await?
-                }
-                _ => self.settle_alone(&before, settled).await?,
+            let Some(settled) = known.payment.after(word, now_s) else {
+                return Ok(Done { dossier: known.dossier, replayed: true });
             };
-            if let Some(done) = written {
+            if let Some(done) = self.settle_once(&known, settled, now_s).await? {
                 return Ok(done);
             }
+            let (payment, dossier) = self.payment(id, &Access::System).await?;
+            known = Intent::known(payment, dossier);
         }
         Err(contended())
     }
 
+    /// One try; `None` if something has moved.
+    async fn settle_once(&self, known: &Intent, settled: Payment, now_s: i64) -> Result<Option<Done>, CommandError> {
+        let before = &known.dossier;
+        match (settled.kind, settled.status) {
+            (PaymentKind::Charge(_), PaymentStatus::Succeeded) => {
+                self.settle_charge(before, known.tiles.clone(), &settled, now_s).await
+            }
+            (PaymentKind::Refund { .. }, PaymentStatus::Declined) => {
+                self.settle_declined_refund(before, &settled, now_s).await
+            }
+            _ => self.settle_alone(before, settled).await,
+        }
+    }
+
     async fn settle_alone(&self, before: &Dossier, settled: Payment) -> Result<Option<Done>, CommandError> {
         let written = self.put_alone(payment_item::write(&settled), Some(settled.version - 1)).await?;
-        let change = decide::Change { reservation: before.reservation.clone(), payments: vec![settled] };
-        Ok(written.then(|| Done { dossier: merged(before.clone(), change), replayed: false }))
+        let change = Change { reservation: before.reservation.clone(), payments: vec![settled] };
+        Ok(written.then(|| done(before, change)))
     }
 
     async fn settle_declined_refund(
@@ -115,22 +148,34 @@ impl Store {
         let cause = Order::system(before.reservation.id, Cause::RefundDeclined, i64::from(declined.id.number), now_s);
         let change = decide::refund_declined(before, declined, cause.mark);
         match self.commit(&pricing.facts, &[(before, &change)], now_s).await? {
-            Commit::Written => Ok(Some(Done { dossier: merged(before.clone(), change), replayed: false })),
+            Commit::Written => Ok(Some(done(before, change))),
             Commit::Moved | Commit::Taken(..) => Ok(None),
         }
     }
 
-    async fn settle_charge(&self, before: &Dossier, paid: &Payment, now_s: i64) -> Result<Option<Done>, CommandError> {
+    async fn settle_charge(
+        &self,
+        before: &Dossier,
+        tiles: Option<CalendarView>,
+        paid: &Payment,
+        now_s: i64,
+    ) -> Result<Option<Done>, CommandError> {
         let context = self.pricing_of(&before.reservation).await?;
         let r = &before.reservation;
-        let mark = Order::system(r.id, Cause::Charged, i64::from(paid.id.number), now_s).mark;
-        let done = |change| Some(Done { dossier: merged(before.clone(), change), replayed: false });
+        let mark = charged_mark(paid, now_s);
         match decide::charged(before, paid, now_s, mark, r.spot) {
-            Ok(change) => match self.commit(&context.facts, &[(before, &change)], now_s).await? {
-                Commit::Written => return Ok(done(change)),
-                Commit::Moved => return Ok(None),
-                Commit::Taken(..) => {}
-            },
+            Ok(change) => {
+                let changes = [(before, &change)];
+                let commit = match tiles {
+                    Some(tiles) => self.commit_on(tiles, &context.facts, &changes, now_s).await?,
+                    None => self.commit(&context.facts, &changes, now_s).await?,
+                };
+                match commit {
+                    Commit::Written => return Ok(Some(done(before, change))),
+                    Commit::Moved => return Ok(None),
+                    Commit::Taken(..) => {}
+                }
+            }
             Err(Refusal::Ended) => {}
             Err(refusal) => return Err(refusal.into()),
         }
@@ -143,25 +188,16 @@ impl Store {
             None => decide::paid_too_late(before, paid, now_s, mark)?,
         };
         match self.commit(&context.facts, &[(before, &change)], now_s).await? {
-            Commit::Written => Ok(done(change)),
+            Commit::Written => Ok(Some(done(before, change))),
             Commit::Moved | Commit::Taken(..) => Ok(None),
         }
     }
 }
 
-fn settled(payment: &Payment, outcome: &ChargeOutcome, now_s: i64) -> Payment {
-    let mut next =
-        Payment { version: payment.version + 1, settled_at_s: Some(now_s), client_secret: None, ..payment.clone() };
-    match outcome {
-        ChargeOutcome::Succeeded { provider_reference } => {
-            next.status = PaymentStatus::Succeeded;
-            next.provider_reference = Some(provider_reference.clone());
-        }
-        ChargeOutcome::Declined { code } => {
-            next.status = PaymentStatus::Declined;
-            next.decline_code = Some(code.clone());
-        }
-        ChargeOutcome::Void => next.status = PaymentStatus::Void,
-    }
-    next
+fn charged_mark(paid: &Payment, now_s: i64) -> Mark {
+    Order::system(paid.id.reservation, Cause::Charged, i64::from(paid.id.number), now_s).mark
+}
+
+fn done(before: &Dossier, change: Change) -> Done {
+    Done { dossier: merged(before.clone(), change), replayed: false }
 }

@@ -4,10 +4,9 @@ use std::time::Instant;
 
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{Claimant, ReservationId};
-use parkade_domain::payment::Means;
+use parkade_domain::payment::{Means, Word};
 use parkade_domain::reservation::DueKind;
 use parkade_domain::time::Window;
-use parkade_store::ChargeOutcome;
 use parkade_testkit::{Engine, RECORDS};
 use serde_json::{Value, json};
 
@@ -91,8 +90,8 @@ async fn template(lot: &Fixture, n: u64, window: Window, pay: bool) -> Result<Va
     let id = request.new.id;
     lot.store.reserve(&request).await?;
     if pay {
-        let (payment, _) = lot.store.pay(&order(id, n, NOW_S), &Means::card("pm_card_visa")).await?;
-        let outcome = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
+        let payment = lot.store.pay(&order(id, n, NOW_S), &Means::card("pm_card_visa")).await?.payment;
+        let outcome = Word::Succeeded { reference: "pi_1".to_owned() };
         lot.store.settle(payment.id, &outcome, NOW_S).await?;
     }
     read(&lot.engine, id)

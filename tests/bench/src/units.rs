@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{Claimant, PaymentId, ReservationId};
-use parkade_domain::payment::Means;
+use parkade_domain::payment::{Means, Word};
 use parkade_domain::reservation::{DueKind, Reason};
 use parkade_domain::time::{Minute, Window};
-use parkade_store::{Cause, ChargeOutcome, LotPage, Modification, Order, OutOfService, WalkIn};
+use parkade_store::{Cause, LotPage, Modification, Order, OutOfService, WalkIn};
 use parkade_testkit::{Units, Usage};
 use tokio::time::Instant;
 
@@ -100,9 +100,9 @@ async fn whole_life(town: &Fixture, table: &mut Table) -> Result<(), Failure> {
     table.row("search 2 h, 200 spots with 2 bookings each", cost, Limits { deep: Some(1), ..NO_LIMITS });
     let (_, cost) = town.cost(town.store.reserve(&request)).await?;
     step(table, "reserve: hold 2 h, best spot", cost, Limits { deep: Some(2), wru: Some(7), ..NO_LIMITS });
-    let ((payment, _), cost) = town.cost(town.store.pay(&order(id, 2, NOW_S), &Means::card("pm_card_visa"))).await?;
+    let (intent, cost) = town.cost(town.store.pay(&order(id, 2, NOW_S), &Means::card("pm_card_visa"))).await?;
     step(table, "pay: intent", cost, NO_LIMITS);
-    let (_, cost) = town.cost(town.store.settle(payment.id, &succeeded(), NOW_S + 1)).await?;
+    let (_, cost) = town.cost(town.store.settle_known(intent, &succeeded(), NOW_S + 1)).await?;
     step(table, "pay: charged, confirmed", cost, NO_LIMITS);
     let (_, cost) = town.cost(town.store.check_in(&order(id, 3, window.start().epoch_s()))).await?;
     step(table, "check-in", cost, NO_LIMITS);
@@ -125,13 +125,13 @@ async fn whole_life(town: &Fixture, table: &mut Table) -> Result<(), Failure> {
 async fn confirmed(town: &Fixture, n: u64, window: Window) -> Result<ReservationId, Failure> {
     let request = town.request(n, vec![window])?;
     town.store.reserve(&request).await?;
-    let (payment, _) = town.store.pay(&order(request.new.id, n, NOW_S), &Means::card("pm_card_visa")).await?;
+    let payment = town.store.pay(&order(request.new.id, n, NOW_S), &Means::card("pm_card_visa")).await?.payment;
     town.store.settle(payment.id, &succeeded(), NOW_S + 1).await?;
     Ok(request.new.id)
 }
 
-fn succeeded() -> ChargeOutcome {
-    ChargeOutcome::Succeeded { provider_reference: "pi_0123456789abcdefghijklmn".to_owned() }
+fn succeeded() -> Word {
+    Word::Succeeded { reference: "pi_0123456789abcdefghijklmn".to_owned() }
 }
 
 async fn drivers(town: &Fixture, table: &mut Table) -> Result<(), Failure> {

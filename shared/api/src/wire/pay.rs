@@ -56,7 +56,7 @@ pub struct PaymentView {
     pub reservation_id: String,
     /// `booking`, `balance` or `refund`.
     pub kind: String,
-    /// `requested`, `succeeded`, `declined` or `void`.
+    /// `requested`, `action_required`, `succeeded`, `declined` or `void`.
     pub status: String,
     /// How much.
     pub amount: AmountView,
@@ -71,12 +71,25 @@ pub struct PaymentView {
     /// Why the provider said no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decline_code: Option<String>,
+    /// What the driver has to do before the charge can succeed; only shown to who pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_action: Option<NextAction>,
     /// When it was asked for.
     pub requested_at: String,
     /// Version, also the entity tag.
     pub version: u32,
     /// Where to look next.
     pub links: PaymentLinks,
+}
+
+/// The card's issuer asks something (3-D Secure): the app answers it with the payment provider's own library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextAction {
+    /// `confirm_with_provider`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// For the provider's library, and nobody else's eyes.
+    pub client_secret: String,
 }
 
 /// Where to look next.
@@ -99,6 +112,7 @@ impl PaymentView {
             }
             PaymentKind::Charge(_) => (None, None),
         };
+        let status = if payment.client_secret.is_some() { "action_required" } else { payment.status.as_str() };
         let (id, reservation_id) = (payment.id.to_string(), payment.id.reservation.to_string());
         Self {
             links: PaymentLinks {
@@ -108,15 +122,26 @@ impl PaymentView {
             id,
             reservation_id,
             kind: payment.kind.as_str().to_owned(),
-            status: payment.status.as_str().to_owned(),
+            status: status.to_owned(),
             amount: AmountView::new(payment.amount_minor, payment.currency),
             means: payment.means.as_str().to_owned(),
             refund_of,
             reason,
             decline_code: payment.decline_code.clone(),
+            next_action: None,
             requested_at: second_text(payment.requested_at_s),
             version: payment.version,
         }
+    }
+
+    /// The view for who pays: with what is still to be done.
+    #[must_use]
+    pub fn for_payer(payment: &Payment) -> Self {
+        let next_action = payment.client_secret.as_ref().map(|secret| NextAction {
+            kind: "confirm_with_provider".to_owned(),
+            client_secret: secret.expose().to_owned(),
+        });
+        Self { next_action, ..Self::from_domain(payment) }
     }
 }
 

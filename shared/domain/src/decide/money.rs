@@ -1,6 +1,6 @@
 //! What money does: the intent to charge, what the provider says of it, and the refunds that a smaller price leaves.
 
-use super::{Change, Dossier, Refusal, after, minute};
+use super::{Change, Dossier, Refusal, Rules, after, minute};
 use crate::ids::{PAYMENTS_PER_RESERVATION_MAX, PaymentId, SpotIndex};
 use crate::payment::{Means, Payment, PaymentKind, PaymentStatus, Purpose, RefundReason, refundable};
 use crate::reservation::{Command, Mark, Reason, Reservation, Status};
@@ -46,6 +46,38 @@ pub fn pay(d: &Dossier, now_s: i64, mark: Mark, means: Means) -> Result<Payment,
         settled_at_s: None,
         version: 1,
     })
+}
+
+/// How soon before its end a hold is kept on: longer than the pause between two tries of a payment.
+pub const HOLD_KEPT_BEFORE_S: i64 = 180;
+
+/// Keeps a hold whose charge is under way while the provider does not answer: as long as the lot's policy lets it, and never a hold that
+/// has run out.
+///
+/// # Errors
+/// [`Refusal::State`] if it is no hold any more, [`Refusal::NotDue`] if no charge is under way or the end is not near,
+/// [`Refusal::HoldExpired`] if it has ended or the policy gives no more.
+pub fn keep_hold(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result<Change, Refusal> {
+    let r = &d.reservation;
+    let status = after(r.status, Command::Expire).and(after(r.status, Command::Pay))?;
+    let expires_at_s = r.hold_expires_at_s.unwrap_or(0);
+    if expires_at_s <= now_s {
+        return Err(Refusal::HoldExpired);
+    }
+    let charging = d.payments.iter().any(Payment::is_open_charge);
+    if !charging || expires_at_s - now_s > HOLD_KEPT_BEFORE_S {
+        return Err(Refusal::NotDue(minute(expires_at_s - HOLD_KEPT_BEFORE_S)));
+    }
+    let policy = &rules.lot.policy;
+    let hold_s = i64::from(policy.hold_ttl_s);
+    let longest_s = r.created_at_s + hold_s + 60 * i64::from(policy.payment_wait_minutes);
+    let kept_until_s = longest_s.min(now_s + hold_s.max(2 * HOLD_KEPT_BEFORE_S));
+    if kept_until_s <= expires_at_s {
+        return Err(Refusal::HoldExpired);
+    }
+    let mut next = r.next(status, mark);
+    next.hold_expires_at_s = Some(kept_until_s);
+    Ok(Change { reservation: next, payments: Vec::new() })
 }
 
 /// A charge succeeded at the provider. Confirms a hold, also one that expired meanwhile if its time is still free on `spot` (M3);

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use parkade_domain::ids::{PaymentId, ReservationId, TillId};
 use parkade_domain::money::Currency;
-use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus, Purpose, RefundReason};
+use parkade_domain::payment::{ClientSecret, Means, Payment, PaymentKind, PaymentStatus, Purpose, RefundReason};
 use parkade_domain::reservation::Mark;
 
 use crate::attributes::{Item, Reader, SCHEMA, keyed, number, text};
@@ -46,13 +46,11 @@ pub(crate) fn write(payment: &Payment) -> Item {
     if let Some(settled_at_s) = payment.settled_at_s {
         put("sa", number(settled_at_s));
     }
-    let optional = [
-        ("pm", method),
-        ("cm", customer),
-        ("ref", &payment.provider_reference),
-        ("dc", &payment.decline_code),
-        ("cs", &payment.client_secret),
-    ];
+    let optional =
+        [("pm", method), ("cm", customer), ("ref", &payment.provider_reference), ("dc", &payment.decline_code)];
+    if let Some(secret) = &payment.client_secret {
+        put("cs", text(secret.expose()));
+    }
     for (name, value) in optional {
         if let Some(value) = value {
             put(name, text(value.as_str()));
@@ -81,7 +79,7 @@ pub(crate) fn read(item: &Item) -> Result<Payment, StoreError> {
         means: means(&reader)?,
         provider_reference: reader.text_maybe("ref").map(str::to_owned),
         decline_code: reader.text_maybe("dc").map(str::to_owned),
-        client_secret: reader.text_maybe("cs").map(str::to_owned),
+        client_secret: reader.text_maybe("cs").map(ClientSecret::new),
         mark: Mark {
             key: reader.parsed("mk", |text| text.parse().ok())?,
             fingerprint: reader.parsed("mf", |text| text.parse().ok())?,
