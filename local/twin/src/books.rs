@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Everything the twin has charged, declined and refunded, in the order it happened.
+use crate::objects::{DisputeStatus, Intent, Outcome, RefundStatus};
+
+/// Everything the twin has charged, declined, refunded and lost to a dispute, in the order it happened.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Books {
     /// Charges, declined ones included.
     pub charges: Vec<BookedCharge>,
-    /// Refunds.
+    /// Refunds, failed ones included.
     pub refunds: Vec<BookedRefund>,
+    /// Disputes, whatever became of them.
+    #[serde(default)]
+    pub disputes: Vec<BookedDispute>,
     /// Totals per currency (lower case).
     pub totals: BTreeMap<String, Totals>,
 }
@@ -28,7 +33,7 @@ pub struct BookedCharge {
     pub currency: String,
     /// `None` if the money was taken.
     pub decline_code: Option<String>,
-    /// Sum of its refunds.
+    /// Sum of its refunds that did not fail.
     pub refunded: i64,
     /// As sent with the PaymentIntent.
     pub metadata: BTreeMap<String, String>,
@@ -47,6 +52,26 @@ pub struct BookedRefund {
     pub currency: String,
     /// As sent with the refund.
     pub metadata: BTreeMap<String, String>,
+    /// The payer's bank did not take it, so the money came back.
+    #[serde(default)]
+    pub failed: bool,
+}
+
+/// One dispute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookedDispute {
+    /// `dp_…`
+    pub id: String,
+    /// `pi_…`
+    pub payment_intent: String,
+    /// In Stripe's unit of the currency.
+    pub amount: i64,
+    /// Lower case.
+    pub currency: String,
+    /// Whether the bank still decides.
+    pub open: bool,
+    /// Whether the bank has the money now; its fee of 15.00 is in no total.
+    pub taken: bool,
 }
 
 /// Sums of one currency, in Stripe's unit of it.
@@ -56,34 +81,74 @@ pub struct Totals {
     pub charges: u64,
     /// Number of declined charges.
     pub declines: u64,
-    /// Number of refunds.
+    /// Number of refunds that did not fail.
     pub refunds: u64,
     /// Money taken.
     pub charged: i64,
     /// Money given back.
     pub refunded: i64,
-    /// `charged - refunded`
+    /// `charged - refunded`; disputes are not in it.
     pub net: i64,
 }
 
 impl Books {
-    pub(crate) fn add_charge(&mut self, charge: BookedCharge) {
-        let totals = self.totals.entry(charge.currency.clone()).or_default();
-        if charge.decline_code.is_some() {
+    /// Books what happened to an intent.
+    pub(crate) fn add(&mut self, intent: &Intent) {
+        for failed in &intent.failed {
+            self.add_charge(intent, &failed.charge, intent.amount, Some(&failed.decline_code));
+        }
+        match &intent.outcome {
+            Outcome::Declined { charge, decline_code, .. } => {
+                self.add_charge(intent, charge, intent.amount, Some(decline_code));
+            }
+            Outcome::Succeeded { charge, .. } => self.add_charge(intent, charge, intent.captured(), None),
+            // Reserved is not taken.
+            _ => {}
+        }
+        for refund in &intent.refunds {
+            let failed = refund.status == RefundStatus::Failed;
+            if !failed {
+                let totals = self.totals.entry(intent.currency.clone()).or_default();
+                totals.refunds += 1;
+                totals.refunded += refund.amount;
+                totals.net -= refund.amount;
+            }
+            self.refunds.push(BookedRefund {
+                id: refund.id.clone(),
+                payment_intent: intent.id.clone(),
+                amount: refund.amount,
+                currency: intent.currency.clone(),
+                metadata: refund.metadata.clone(),
+                failed,
+            });
+        }
+        self.disputes.extend(intent.dispute.as_ref().map(|dispute| BookedDispute {
+            id: dispute.id.clone(),
+            payment_intent: intent.id.clone(),
+            amount: dispute.amount,
+            currency: dispute.currency.clone(),
+            open: dispute.is_open(),
+            taken: dispute.status != DisputeStatus::Won && !dispute.is_inquiry(),
+        }));
+    }
+
+    fn add_charge(&mut self, intent: &Intent, charge: &str, amount: i64, decline_code: Option<&String>) {
+        let totals = self.totals.entry(intent.currency.clone()).or_default();
+        if decline_code.is_some() {
             totals.declines += 1;
         } else {
             totals.charges += 1;
-            totals.charged += charge.amount;
-            totals.net += charge.amount;
+            totals.charged += amount;
+            totals.net += amount;
         }
-        self.charges.push(charge);
-    }
-
-    pub(crate) fn add_refund(&mut self, refund: BookedRefund) {
-        let totals = self.totals.entry(refund.currency.clone()).or_default();
-        totals.refunds += 1;
-        totals.refunded += refund.amount;
-        totals.net -= refund.amount;
-        self.refunds.push(refund);
+        self.charges.push(BookedCharge {
+            id: charge.to_owned(),
+            payment_intent: intent.id.clone(),
+            amount,
+            currency: intent.currency.clone(),
+            decline_code: decline_code.cloned(),
+            refunded: if decline_code.is_some() { 0 } else { intent.refunded() },
+            metadata: intent.metadata.clone(),
+        });
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::balance::Transaction;
-use crate::ledger::{Intent, Refund};
+use crate::objects::{Customer, Dispute, Intent, Method, Payout, Refund, Setup};
 use crate::outbox::Event;
 
 /// Why a journal cannot be used.
@@ -49,19 +49,33 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Entry {
     v: u32,
-    pub(crate) change: Option<Change>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) changes: Vec<Change>,
     pub(crate) saved: Option<Saved>,
     /// What is to be told about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) events: Vec<Event>,
-    /// The money that moved. Lines of earlier programs have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) transaction: Option<Transaction>,
+    /// The money that moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) transactions: Vec<Transaction>,
+    // Lines of earlier programs had at most one of each.
+    #[serde(default, skip_serializing)]
+    change: Option<Change>,
+    #[serde(default, skip_serializing)]
+    transaction: Option<Transaction>,
 }
 
 impl Entry {
-    pub(crate) fn new(change: Option<Change>, saved: Option<Saved>) -> Self {
-        Self { v: VERSION, change, saved, events: Vec::new(), transaction: None }
+    pub(crate) fn new(changes: Vec<Change>, saved: Option<Saved>) -> Self {
+        let (events, transactions) = (Vec::new(), Vec::new());
+        Self { v: VERSION, changes, saved, events, transactions, change: None, transaction: None }
+    }
+
+    fn read(line: &[u8]) -> Option<Self> {
+        let mut entry: Self = serde_json::from_slice(line).ok()?;
+        entry.changes.extend(entry.change.take());
+        entry.transactions.extend(entry.transaction.take());
+        (entry.v == VERSION).then_some(entry)
     }
 }
 
@@ -69,8 +83,13 @@ impl Entry {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Change {
-    Intent(Intent),
+    Intent(Box<Intent>),
     Refund(Refund),
+    Dispute(Dispute),
+    Customer(Customer),
+    Method(Method),
+    Setup(Setup),
+    Payout(Payout),
     /// The event with this id was taken, or shall never be.
     Delivered(String),
     /// The twin's clock is so many seconds ahead of the machine's.
@@ -85,6 +104,13 @@ pub(crate) struct Saved {
     pub(crate) parameters: String,
     pub(crate) status: u16,
     pub(crate) body: String,
+    /// Epoch second at which it was answered first. Lines of earlier programs do not say and are never forgotten.
+    #[serde(default = "never")]
+    pub(crate) at: u64,
+}
+
+const fn never() -> u64 {
+    u64::MAX
 }
 
 /// An open journal, locked against other processes.
@@ -113,10 +139,8 @@ impl Journal {
         }
         let mut entries = Vec::new();
         for (index, line) in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).enumerate() {
-            match serde_json::from_slice::<Entry>(line) {
-                Ok(entry) if entry.v == VERSION => entries.push(entry),
-                _ => return Err(OpenError::Corrupt { path: path.to_owned(), line: index + 1 }),
-            }
+            let corrupt = || OpenError::Corrupt { path: path.to_owned(), line: index + 1 };
+            entries.push(Entry::read(line).ok_or_else(corrupt)?);
         }
         Ok((Self(file), entries))
     }
@@ -144,7 +168,8 @@ mod tests {
 
     fn saved(key: &str) -> Entry {
         let (key, endpoint) = (key.to_owned(), "/v1/refunds".to_owned());
-        Entry::new(None, Some(Saved { key, endpoint, parameters: String::new(), status: 400, body: "{}".into() }))
+        let (parameters, body) = (String::new(), "{}".to_owned());
+        Entry::new(Vec::new(), Some(Saved { key, endpoint, parameters, status: 400, body, at: 1 }))
     }
 
     fn keys(entries: &[Entry]) -> Vec<&str> {
@@ -180,6 +205,14 @@ mod tests {
         drop(journal);
         assert!(matches!(Journal::open(&path), Err(OpenError::Corrupt { line: 2, .. })));
         std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_line_of_an_earlier_program_is_still_read() {
+        let line = br#"{"v":1,"change":{"clock":60},"saved":{"key":"k","endpoint":"e","parameters":"","status":200,"body":"{}"}}"#;
+        let entry = Entry::read(line).unwrap();
+        assert!(matches!(entry.changes[..], [Change::Clock(60)]));
+        assert_eq!(entry.saved.unwrap().at, u64::MAX);
     }
 
     #[test]

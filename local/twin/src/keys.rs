@@ -1,12 +1,17 @@
 //! The idempotency rules, which are Stripe's: the first executed request fixes the answer of its key, errors and 500s included; other
-//! parameters or another endpoint are an error; a request that fails validation, or meets the first one still running, leaves no record.
+//! parameters or another endpoint are an error; a request that fails validation, or meets the first one still running, leaves no record;
+//! after a day a key is forgotten, and then it names a new request.
+
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::journal::Saved;
 use crate::params::Command;
 use crate::reply::{ApiError, Reply};
 
 /// Stripe's limit on an idempotency key.
-pub(crate) const KEY_CHARS_MAX: usize = 255;
+const KEY_CHARS_MAX: usize = 255;
+/// Stripe removes keys "after they're at least 24 hours old".
+pub(crate) const REMEMBERED_S: u64 = 24 * 3_600;
 
 /// What a key is used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,15 +28,51 @@ pub(crate) enum Admission {
     Answer(Reply),
 }
 
-/// What is known of a key.
 #[derive(Debug)]
-pub(crate) enum KeyState {
+enum KeyState {
     InFlight(Use),
     Done(Saved),
 }
 
-/// What a request with a known key is answered.
-pub(crate) fn answer_known_key(of: &Use, state: &KeyState) -> Reply {
+/// All keys in use.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    states: BTreeMap<String, KeyState>,
+    /// Answered keys, oldest first.
+    ages: VecDeque<(u64, String)>,
+}
+
+impl Keys {
+    /// The answer of a request whose key is known, or makes no sense.
+    pub(crate) fn answer(&self, of: &Use) -> Option<Reply> {
+        if of.key.is_empty() || of.key.chars().count() > KEY_CHARS_MAX {
+            return Some(ApiError::invalid("Idempotency keys are 1 to 255 characters long.").into_reply());
+        }
+        self.states.get(&of.key).map(|state| answer_known_key(of, state))
+    }
+
+    pub(crate) fn begin(&mut self, of: &Use) {
+        self.states.insert(of.key.clone(), KeyState::InFlight(of.clone()));
+    }
+
+    pub(crate) fn give_up(&mut self, of: &Use) {
+        self.states.remove(&of.key);
+    }
+
+    pub(crate) fn done(&mut self, saved: Saved) {
+        self.ages.push_back((saved.at, saved.key.clone()));
+        self.states.insert(saved.key.clone(), KeyState::Done(saved));
+    }
+
+    /// Forgets what is too old.
+    pub(crate) fn prune(&mut self, now: u64) {
+        while let Some((_, key)) = self.ages.pop_front_if(|(at, _)| at.saturating_add(REMEMBERED_S) <= now) {
+            self.states.remove(&key);
+        }
+    }
+}
+
+fn answer_known_key(of: &Use, state: &KeyState) -> Reply {
     let (endpoint, parameters) = match state {
         KeyState::InFlight(first) => (first.endpoint.as_str(), &first.parameters),
         KeyState::Done(saved) => (saved.endpoint.as_str(), &saved.parameters),

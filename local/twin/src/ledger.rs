@@ -1,121 +1,50 @@
-//! The provider's books and its idempotency layer, behind one lock and one journal.
+//! Everything the twin remembers, behind one lock and one journal.
 //!
-//! A request is *admitted* (new, a replay, a conflict, or invalid), then *executed*. A refund is checked against the
-//! refunds that exist, in the same step that adds it (M5).
+//! A request is *admitted* (new, a replay, a conflict, or invalid), then *executed*: what it changes, the money that moves by it, the events
+//! that tell it and its key's answer are one line of the journal, written before the answer leaves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::balance::Transaction;
-use crate::books::{BookedCharge, BookedRefund, Books};
-use crate::cards::{AUTHENTICATION_REQUIRED, Behaviour, Decline};
-use crate::intents::{authorised, charge_of};
+use crate::books::Books;
+use crate::cards;
 use crate::journal::{Change, Entry, Journal, OpenError, Saved};
-use crate::keys::{Admission, KEY_CHARS_MAX, KeyState, Use, answer_known_key};
+use crate::keys::{Admission, Keys, Use};
+use crate::objects::{Customer, Intent, Method, Outcome, RefundStatus, Setup, SetupOutcome};
 use crate::outbox::Event;
-use crate::params::{Command, CreateIntent, CreateRefund};
+use crate::params::Command;
 use crate::reply::{ApiError, Reply, missing};
 use crate::wire;
 
-/// A PaymentIntent with its one charge and that charge's refunds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Intent {
-    pub(crate) id: String,
-    pub(crate) created: u64,
-    pub(crate) amount: i64,
-    pub(crate) currency: String,
-    pub(crate) payment_method: Option<String>,
-    pub(crate) capture_method: String,
-    pub(crate) description: Option<String>,
-    pub(crate) statement_descriptor_suffix: Option<String>,
-    pub(crate) metadata: BTreeMap<String, String>,
-    pub(crate) outcome: Outcome,
-    #[serde(skip)]
-    refunds: Vec<Refund>,
-}
+/// Ten years: enough for every test, and no sum with it overflows.
+const CLOCK_AHEAD_MAX_S: u64 = 10 * 365 * 24 * 3_600;
 
-/// What came of confirming an intent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Outcome {
-    Unpaid,
-    RequiresAction,
-    /// The payer did not pass the issuer's question.
-    AuthenticationFailed,
-    Declined {
-        charge: String,
-        decline_code: String,
-        error: Value,
-    },
-    /// The money is reserved, to be captured or released.
-    Authorised {
-        charge: String,
-        capture_before: u64,
-    },
-    Succeeded {
-        charge: String,
-        /// All of it if absent.
-        #[serde(default)]
-        captured: Option<i64>,
-    },
-    Canceled {
-        reason: Option<String>,
-    },
-}
-
-impl Intent {
-    /// Money taken.
-    pub(crate) fn captured(&self) -> i64 {
-        match self.outcome {
-            Outcome::Succeeded { captured, .. } => captured.unwrap_or(self.amount),
-            _ => 0,
-        }
-    }
-
-    pub(crate) fn refunds(&self) -> &[Refund] {
-        &self.refunds
-    }
-
-    /// Money given back: always the sum of the refunds, never a counter.
-    fn refunded(&self) -> i64 {
-        self.refunds.iter().map(|refund| refund.amount).sum()
-    }
-
-    pub(crate) fn charge_id(&self) -> Option<&str> {
-        match &self.outcome {
-            Outcome::Declined { charge, .. }
-            | Outcome::Authorised { charge, .. }
-            | Outcome::Succeeded { charge, .. } => Some(charge),
-            Outcome::Unpaid | Outcome::RequiresAction | Outcome::AuthenticationFailed | Outcome::Canceled { .. } => {
-                None
-            }
-        }
-    }
-}
-
-/// Money given back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Refund {
-    pub(crate) id: String,
-    pub(crate) created: u64,
-    pub(crate) payment_intent: String,
-    pub(crate) amount: i64,
-    pub(crate) reason: Option<String>,
-    pub(crate) metadata: BTreeMap<String, String>,
+/// What a command comes to, before it is written.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) reply: Reply,
 }
 
 /// Everything the twin remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     intents: BTreeMap<String, Intent>,
-    /// Refund id → intent id.
-    refunds: BTreeMap<String, String>,
-    keys: BTreeMap<String, KeyState>,
+    customers: BTreeMap<String, Customer>,
+    methods: BTreeMap<String, Method>,
+    setups: BTreeMap<String, Setup>,
+    /// Refund or dispute → its intent.
+    parents: BTreeMap<String, String>,
+    refunds: usize,
+    payouts: usize,
+    keys: Keys,
     /// Intents that reserve money.
     reserved: BTreeSet<String>,
+    /// Refunds of which the bank has not said how they end.
+    unsettled: BTreeSet<String>,
     clock_ahead_s: u64,
     /// Oldest first.
     transactions: Vec<Transaction>,
@@ -145,37 +74,38 @@ impl Ledger {
 
     /// Decides whether a request runs. If it does and has a key, the key is in flight until [`Ledger::execute`].
     pub(crate) fn admit(&mut self, of: Option<&Use>, parsed: Result<Command, ApiError>) -> Admission {
-        if let Some(of) = of {
-            if of.key.is_empty() || of.key.chars().count() > KEY_CHARS_MAX {
-                let message = "Idempotency keys are 1 to 255 characters long.";
-                return Admission::Answer(ApiError::invalid(message).into_reply());
-            }
-            if let Some(state) = self.keys.get(&of.key) {
-                return Admission::Answer(answer_known_key(of, state));
-            }
+        if let Some(known) = of.and_then(|of| self.keys.answer(of)) {
+            return Admission::Answer(known);
         }
-        let command = match parsed {
+        let command = match parsed.and_then(|command| self.valid(command)) {
             Ok(command) => command,
             Err(error) => return Admission::Answer(error.into_reply()),
         };
         if let Some(of) = of {
-            self.keys.insert(of.key.clone(), KeyState::InFlight(of.clone()));
+            self.keys.begin(of);
         }
         Admission::Run(command)
+    }
+
+    /// Part of validation: what is named has to exist.
+    fn valid(&self, command: Command) -> Result<Command, ApiError> {
+        let method = command.method().filter(|name| cards::find(name).is_none() && !self.methods.contains_key(*name));
+        if let Some(name) = method {
+            return Err(missing(400, "PaymentMethod", name, "payment_method"));
+        }
+        if let Some(id) = command.customer().filter(|id| !self.customers.contains_key(*id)) {
+            return Err(missing(400, "customer", id, "customer"));
+        }
+        Ok(command)
     }
 
     /// Does what was admitted, journals it with its answer, and only then lets the answer out.
     ///
     /// `crash` does everything but answers (and remembers, for the key) a 500.
     pub(crate) fn execute(&mut self, of: Option<&Use>, command: Command, now: u64, crash: bool) -> Reply {
-        let (change, mut reply) = match command {
-            Command::CreateIntent(command) => self.create_intent(command, now),
-            Command::CaptureIntent(command) => self.capture_intent(&command),
-            Command::CancelIntent { id, reason } => self.cancel_intent(&id, reason),
-            Command::AdvanceClock { seconds } => self.advance_clock(seconds),
-            Command::Authenticate { id, success } => self.authenticate(&id, success, now),
-            Command::CreateRefund(command) => self.create_refund(command, now),
-        };
+        let done = self.carry_out(command, now);
+        let Done { changes, mut reply } =
+            done.unwrap_or_else(|error| Done { changes: Vec::new(), reply: error.into_reply() });
         if crash {
             reply = ApiError::new(500, "api_error", "An error occurred internally with the twin's API.").into_reply();
         }
@@ -185,14 +115,16 @@ impl Ledger {
             parameters: of.parameters.clone(),
             status: reply.status,
             body: reply.body.clone(),
+            at: now,
         });
-        let events = self.events_of(change.as_ref(), now);
-        let mut entry = Entry::new(change, saved);
-        entry.events = events;
-        entry.transaction = self.transaction_by(entry.change.as_ref(), now);
+        let mut entry = Entry::new(changes, saved);
+        entry.transactions = entry.changes.iter().filter_map(|change| self.transaction_by(change, now)).collect();
+        if self.watched {
+            entry.events = self.events_of(&entry.changes, now);
+        }
         if let Some(Err(error)) = self.journal.as_mut().map(|journal| journal.append(&entry)) {
             if let Some(of) = of {
-                self.keys.remove(&of.key);
+                self.keys.give_up(of);
             }
             return ApiError::new(500, "api_error", format!("The twin cannot write its journal: {error}")).into_reply();
         }
@@ -201,154 +133,96 @@ impl Ledger {
         reply
     }
 
+    fn carry_out(&self, command: Command, now: u64) -> Result<Done, ApiError> {
+        match command {
+            Command::CreateIntent(command) => self.create_intent(command, now),
+            Command::ConfirmIntent(command) => self.confirm_intent(&command, now),
+            Command::CaptureIntent { id, amount, expand } => self.capture_intent(&id, amount, expand, now),
+            Command::CancelIntent { id, reason, expand } => self.cancel_intent(&id, reason, expand),
+            Command::CreateRefund(command) => self.create_refund(command, now),
+            Command::CreateCustomer { description, metadata } => Ok(self.create_customer(description, metadata, now)),
+            Command::AttachMethod { id, customer } => self.attach_method(&id, &customer, now),
+            Command::DetachMethod { id } => self.detach_method(&id),
+            Command::CreateSetup(command) => self.create_setup(command, now),
+            Command::ConfirmSetup { id, method } => self.confirm_setup(&id, method.as_deref(), now),
+            Command::SendEvidence { id, text } => self.send_evidence(&id, &text, now),
+            Command::Authenticate { id, success } if id.starts_with("seti_") => self.authenticate_setup(&id, success),
+            Command::Authenticate { id, success } => self.authenticate_intent(&id, success, now),
+            Command::CloseDispute { id, won } => self.close_dispute(&id, won, now),
+            Command::PayOut => Ok(self.pay_out(now)),
+            Command::AdvanceClock { seconds } => Ok(self.advance_clock(seconds)),
+            Command::Release { id } => self.cancel_intent(&id, Some("automatic".to_owned()), false),
+            Command::SettleRefund { id } => self.settle_refund(&id),
+        }
+    }
+
+    /// Does what time does by itself: money reserved for too long is released, refunds end, keys are forgotten.
+    pub(crate) fn pass_time(&mut self, now: u64) {
+        let too_old = |id: &&String| {
+            let outcome = self.intents.get(*id).map(|intent| &intent.outcome);
+            matches!(outcome, Some(Outcome::Authorised { capture_before, .. }) if *capture_before <= now)
+        };
+        let releases = self.reserved.iter().filter(too_old).map(|id| Command::Release { id: id.clone() });
+        let due = |id: &&String| self.refund(id).is_ok_and(|(refund, _)| refund.settles.is_none_or(|at| at <= now));
+        let settlements = self.unsettled.iter().filter(due).map(|id| Command::SettleRefund { id: id.clone() });
+        let commands: Vec<_> = releases.chain(settlements).collect();
+        for command in commands {
+            self.execute(None, command, now, false);
+        }
+        self.keys.prune(now);
+    }
+
+    /// Lets time pass; it never goes back.
+    fn advance_clock(&self, seconds: u64) -> Done {
+        let ahead_s = self.clock_ahead_s.saturating_add(seconds).min(CLOCK_AHEAD_MAX_S);
+        Done { changes: vec![Change::Clock(ahead_s)], reply: Reply::new(200, &json!({ "ahead_s": ahead_s })) }
+    }
+
     pub(crate) fn clock_ahead_s(&self) -> u64 {
         self.clock_ahead_s
     }
 
-    pub(crate) fn reserved(&self) -> impl Iterator<Item = &Intent> {
-        self.reserved.iter().filter_map(|id| self.intents.get(id))
+    /// By id, which is oldest first, as all that follow.
+    pub(crate) fn intents(&self) -> &BTreeMap<String, Intent> {
+        &self.intents
     }
 
-    pub(crate) fn find_intent(&self, id: &str) -> Option<&Intent> {
-        self.intents.get(id)
+    pub(crate) fn customers(&self) -> &BTreeMap<String, Customer> {
+        &self.customers
     }
 
-    /// Oldest first.
-    pub(crate) fn intents(&self) -> impl DoubleEndedIterator<Item = &Intent> {
-        self.intents.values()
+    pub(crate) fn methods(&self) -> &BTreeMap<String, Method> {
+        &self.methods
+    }
+
+    pub(crate) fn setups(&self) -> &BTreeMap<String, Setup> {
+        &self.setups
     }
 
     pub(crate) fn transactions(&self) -> &[Transaction] {
         &self.transactions
     }
 
-    pub(crate) fn get_intent(&self, id: &str) -> Reply {
-        match self.intents.get(id) {
-            Some(intent) => Reply::new(200, &wire::intent(intent)),
-            None => missing(404, "payment_intent", id, "intent").into_reply(),
-        }
+    /// How many there are.
+    pub(crate) fn refunds(&self) -> usize {
+        self.refunds
     }
 
-    pub(crate) fn get_refund(&self, id: &str) -> Reply {
-        let intent = self.refunds.get(id).and_then(|intent| self.intents.get(intent));
-        let refund = intent.and_then(|intent| intent.refunds.iter().find(|refund| refund.id == id));
-        match (intent, refund) {
-            (Some(intent), Some(refund)) => Reply::new(200, &wire::refund(refund, intent)),
-            _ => missing(404, "refund", id, "refund").into_reply(),
-        }
+    pub(crate) fn payouts(&self) -> usize {
+        self.payouts
     }
 
-    /// Every charge and refund with totals.
+    /// The intent a refund or dispute belongs to.
+    pub(crate) fn parent(&self, id: &str) -> Option<&Intent> {
+        self.intents.get(self.parents.get(id)?)
+    }
+
+    /// Every charge, refund and dispute with totals.
     pub(crate) fn books(&self) -> Books {
         let mut books = Books::default();
-        for intent in self.intents.values() {
-            let Some(charge) = intent.charge_id() else { continue };
-            let amount = match intent.outcome {
-                // Reserved is not taken.
-                Outcome::Authorised { .. } => continue,
-                Outcome::Succeeded { .. } => intent.captured(),
-                _ => intent.amount,
-            };
-            books.add_charge(BookedCharge {
-                id: charge.to_owned(),
-                payment_intent: intent.id.clone(),
-                amount,
-                currency: intent.currency.clone(),
-                decline_code: match &intent.outcome {
-                    Outcome::Declined { decline_code, .. } => Some(decline_code.clone()),
-                    _ => None,
-                },
-                refunded: intent.refunded(),
-                metadata: intent.metadata.clone(),
-            });
-        }
-        for (id, intent) in &self.refunds {
-            let Some(intent) = self.intents.get(intent) else { continue };
-            let Some(refund) = intent.refunds.iter().find(|refund| refund.id == *id) else { continue };
-            books.add_refund(BookedRefund {
-                id: id.clone(),
-                payment_intent: intent.id.clone(),
-                amount: refund.amount,
-                currency: intent.currency.clone(),
-                metadata: refund.metadata.clone(),
-            });
-        }
+        self.intents.values().for_each(|intent| books.add(intent));
+        books.refunds.sort_by(|one, other| one.id.cmp(&other.id));
         books
-    }
-
-    fn create_intent(&self, command: CreateIntent, now: u64) -> (Option<Change>, Reply) {
-        let number = self.intents.len() + 1;
-        let id = format!("pi_twin{number:08}");
-        let charge = charge_of(&id);
-        let behaviour = match &command.method {
-            Some((_, behaviour)) if command.confirm => Some(*behaviour),
-            _ => None,
-        };
-        let name = command.method.map(|(name, _)| name);
-        let outcome = match behaviour {
-            None => Outcome::Unpaid,
-            Some(Behaviour::Approve) if command.capture_method == "manual" => authorised(charge, now),
-            Some(Behaviour::Approve) => Outcome::Succeeded { charge, captured: None },
-            Some(Behaviour::Authenticate) if command.off_session => declined(&AUTHENTICATION_REQUIRED, charge, &name),
-            Some(Behaviour::Authenticate) => Outcome::RequiresAction,
-            Some(Behaviour::Decline(decline)) => declined(&decline, charge, &name),
-        };
-        let intent = Intent {
-            id,
-            created: now,
-            amount: command.amount,
-            currency: command.currency,
-            payment_method: name,
-            capture_method: command.capture_method,
-            description: command.description,
-            statement_descriptor_suffix: command.statement_descriptor_suffix,
-            metadata: command.metadata,
-            outcome,
-            refunds: Vec::new(),
-        };
-        let shown = wire::intent(&intent);
-        let reply = match &intent.outcome {
-            Outcome::Declined { error, .. } => {
-                let mut error = error.clone();
-                if let Some(fields) = error.as_object_mut() {
-                    fields.insert("payment_intent".into(), shown);
-                }
-                Reply::new(402, &serde_json::json!({ "error": error }))
-            }
-            _ => Reply::new(200, &shown),
-        };
-        (Some(Change::Intent(intent)), reply)
-    }
-
-    fn create_refund(&self, command: CreateRefund, now: u64) -> (Option<Change>, Reply) {
-        let refused = |error: ApiError| (None, error.into_reply());
-        let Some(intent) = self.intents.get(&command.payment_intent) else {
-            return refused(missing(400, "payment_intent", &command.payment_intent, "payment_intent"));
-        };
-        if intent.captured() == 0 {
-            let message = format!("This PaymentIntent ({}) does not have a successful charge to refund.", intent.id);
-            return refused(ApiError::invalid(message));
-        }
-        let left = intent.captured() - intent.refunded();
-        if left == 0 {
-            let message = format!("Charge {} has already been refunded.", intent.charge_id().unwrap_or_default());
-            return refused(ApiError::invalid(message).code("charge_already_refunded"));
-        }
-        let amount = command.amount.unwrap_or(left);
-        if amount > left {
-            let message = format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left})");
-            return refused(ApiError::invalid(message).param("amount"));
-        }
-        let refund = Refund {
-            id: format!("re_twin{:08}", self.refunds.len() + 1),
-            created: now,
-            payment_intent: intent.id.clone(),
-            amount,
-            reason: command.reason,
-            metadata: command.metadata,
-        };
-        let reply = Reply::new(200, &wire::refund(&refund, intent));
-        (Some(Change::Refund(refund)), reply)
     }
 
     /// From now on changes make events.
@@ -356,6 +230,7 @@ impl Ledger {
         self.watched = true;
     }
 
+    /// Events that were never taken, oldest first.
     pub(crate) fn undelivered(&self) -> Vec<Event> {
         self.undelivered.values().cloned().collect()
     }
@@ -367,26 +242,15 @@ impl Ledger {
     /// Forgets an event. If that cannot be written, it is delivered again after a restart, which may happen anyway.
     pub(crate) fn delivered(&mut self, id: &str) {
         if self.undelivered.contains_key(id) {
-            let entry = Entry::new(Some(Change::Delivered(id.to_owned())), None);
+            let entry = Entry::new(vec![Change::Delivered(id.to_owned())], None);
             drop(self.journal.as_mut().map(|journal| journal.append(&entry)));
             self.apply(entry);
         }
     }
 
-    fn events_of(&self, change: Option<&Change>, now: u64) -> Vec<Event> {
-        let told: Vec<(&str, Value)> = match change {
-            Some(Change::Intent(intent)) if self.watched => {
-                let new = !self.intents.contains_key(&intent.id);
-                let kinds = new.then_some("payment_intent.created").into_iter().chain(wire::event_kind(intent));
-                kinds.map(|kind| (kind, wire::intent(intent))).collect()
-            }
-            Some(Change::Refund(refund)) if self.watched => {
-                let intent = self.intents.get(&refund.payment_intent);
-                intent.map(|intent| ("refund.created", wire::refund(refund, intent))).into_iter().collect()
-            }
-            _ => Vec::new(),
-        };
-        let numbered = told.into_iter().zip(self.events + 1..);
+    fn events_of(&self, changes: &[Change], now: u64) -> Vec<Event> {
+        let told = changes.iter().flat_map(|change| self.told_of(change));
+        let numbered = told.zip(self.events + 1..);
         numbered
             .map(|((kind, object), number)| Event {
                 id: format!("evt_twin{number:08}"),
@@ -397,50 +261,120 @@ impl Ledger {
             .collect()
     }
 
+    /// The events of a change that is not applied yet.
+    fn told_of(&self, change: &Change) -> Vec<(&'static str, Value)> {
+        match change {
+            Change::Intent(intent) => {
+                let new = !self.intents.contains_key(&intent.id);
+                let kinds = new.then_some("payment_intent.created").into_iter().chain(wire::event_of_intent(intent));
+                kinds.map(|kind| (kind, wire::intent(intent, false))).collect()
+            }
+            Change::Setup(setup) => {
+                let new = !self.setups.contains_key(&setup.id);
+                let now = match setup.outcome {
+                    SetupOutcome::Open => None,
+                    SetupOutcome::RequiresAction => Some("setup_intent.requires_action"),
+                    SetupOutcome::Failed { .. } => Some("setup_intent.setup_failed"),
+                    SetupOutcome::Succeeded => Some("setup_intent.succeeded"),
+                };
+                let kinds = new.then_some("setup_intent.created").into_iter().chain(now);
+                kinds.map(|kind| (kind, wire::setup(setup))).collect()
+            }
+            Change::Refund(refund) => {
+                let Some(mut intent) = self.intents.get(&refund.payment_intent).cloned() else { return Vec::new() };
+                let known = intent.refunds.iter_mut().find(|known| known.id == refund.id);
+                let kinds: &[_] = match (&known, refund.status) {
+                    (None, _) => &["refund.created", "charge.refunded"],
+                    (Some(_), RefundStatus::Failed) => &["refund.updated", "refund.failed"],
+                    (Some(_), _) => &["refund.updated"],
+                };
+                match known {
+                    Some(known) => known.clone_from(refund),
+                    None => intent.refunds.push(refund.clone()),
+                }
+                let object = |kind: &str| match kind {
+                    "charge.refunded" => wire::charge(&intent),
+                    _ => wire::refund(refund, &intent),
+                };
+                kinds.iter().map(|kind| (*kind, object(kind))).collect()
+            }
+            Change::Dispute(dispute) => {
+                let known = self.dispute(&dispute.id).ok().map(|(known, _)| known.status);
+                let kinds = wire::events_of_dispute(known, dispute);
+                kinds.iter().map(|kind| (*kind, wire::dispute(dispute, None))).collect()
+            }
+            Change::Customer(_) | Change::Method(_) | Change::Payout(_) | Change::Delivered(_) | Change::Clock(_) => {
+                Vec::new()
+            }
+        }
+    }
+
     fn apply(&mut self, entry: Entry) {
-        self.transactions.extend(entry.transaction);
+        self.transactions.extend(entry.transactions);
         for event in entry.events {
             self.events += 1;
             self.undelivered.insert(event.id.clone(), event);
         }
-        match entry.change {
-            Some(Change::Intent(mut intent)) => {
+        for change in entry.changes {
+            self.change(change);
+        }
+        if let Some(saved) = entry.saved {
+            self.keys.done(saved);
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        match change {
+            Change::Intent(mut intent) => {
                 if matches!(intent.outcome, Outcome::Authorised { .. }) {
                     self.reserved.insert(intent.id.clone());
                 } else {
                     self.reserved.remove(&intent.id);
                 }
-                // Its refunds are lines of their own.
-                intent.refunds = self.intents.remove(&intent.id).map(|known| known.refunds).unwrap_or_default();
-                self.intents.insert(intent.id.clone(), intent);
+                // Its refunds and its dispute are lines of their own.
+                if let Some(known) = self.intents.remove(&intent.id) {
+                    (intent.refunds, intent.dispute) = (known.refunds, known.dispute);
+                }
+                self.intents.insert(intent.id.clone(), *intent);
             }
-            Some(Change::Refund(refund)) => {
-                self.refunds.insert(refund.id.clone(), refund.payment_intent.clone());
-                if let Some(intent) = self.intents.get_mut(&refund.payment_intent) {
-                    intent.refunds.push(refund);
+            Change::Refund(refund) => {
+                if refund.settles.is_some() {
+                    self.unsettled.insert(refund.id.clone());
+                } else {
+                    self.unsettled.remove(&refund.id);
+                }
+                self.parents.insert(refund.id.clone(), refund.payment_intent.clone());
+                let Some(intent) = self.intents.get_mut(&refund.payment_intent) else { return };
+                match intent.refunds.iter_mut().find(|known| known.id == refund.id) {
+                    Some(known) => *known = refund,
+                    None => {
+                        self.refunds += 1;
+                        intent.refunds.push(refund);
+                    }
                 }
             }
-            Some(Change::Clock(ahead_s)) => self.clock_ahead_s = ahead_s,
-            Some(Change::Delivered(id)) => {
-                self.undelivered.remove(&id);
+            Change::Dispute(dispute) => {
+                self.parents.insert(dispute.id.clone(), dispute.payment_intent.clone());
+                if let Some(intent) = self.intents.get_mut(&dispute.payment_intent) {
+                    intent.dispute = Some(dispute);
+                }
             }
-            None => {}
-        }
-        if let Some(saved) = entry.saved {
-            self.keys.insert(saved.key.clone(), KeyState::Done(saved));
+            Change::Customer(customer) => drop(self.customers.insert(customer.id.clone(), customer)),
+            Change::Method(method) => drop(self.methods.insert(method.id.clone(), method)),
+            Change::Setup(setup) => drop(self.setups.insert(setup.id.clone(), setup)),
+            Change::Payout(_) => self.payouts += 1,
+            Change::Clock(ahead_s) => self.clock_ahead_s = ahead_s,
+            Change::Delivered(id) => drop(self.undelivered.remove(&id)),
         }
     }
-}
-
-fn declined(decline: &Decline, charge: String, payment_method: &Option<String>) -> Outcome {
-    let error = wire::card_error(decline, &charge, payment_method.as_deref().unwrap_or_default());
-    Outcome::Declined { charge, decline_code: decline.decline_code.to_owned(), error }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::params::{Form, create_intent, create_refund};
+    use crate::form::Form;
+    use crate::keys::REMEMBERED_S;
+    use crate::params::{create_intent, create_refund};
 
     const CHARGE: &str =
         "amount=1250&currency=eur&confirm=true&payment_method=pm_card_visa&payment_method_types[]=card";
@@ -451,6 +385,13 @@ mod tests {
 
     fn charge(body: &str) -> Result<Command, ApiError> {
         create_intent(Form::parse(body.as_bytes()))
+    }
+
+    fn run(ledger: &mut Ledger, of: &Use, body: &str, now: u64) -> Reply {
+        match ledger.admit(Some(of), charge(body)) {
+            Admission::Run(command) => ledger.execute(Some(of), command, now, false),
+            Admission::Answer(reply) => reply,
+        }
     }
 
     #[test]
@@ -473,8 +414,11 @@ mod tests {
     fn a_request_that_fails_validation_leaves_its_key_free() {
         let mut ledger = Ledger::default();
         let of = usage("k", "a");
-        assert!(matches!(ledger.admit(Some(&of), charge("amount=1")), Admission::Answer(_)));
-        assert!(matches!(ledger.admit(Some(&of), charge(CHARGE)), Admission::Run(_)));
+        for body in ["amount=1", &CHARGE.replace("pm_card_visa", "pm_absent"), &format!("{CHARGE}&customer=cus_absent")]
+        {
+            assert_eq!(run(&mut ledger, &of, body, 1).status, 400, "{body}");
+        }
+        assert_eq!(run(&mut ledger, &of, CHARGE, 1).status, 200);
     }
 
     #[test]
@@ -493,5 +437,19 @@ mod tests {
         let refused = ledger.execute(Some(&of), command, 2, false);
         let Admission::Answer(replay) = ledger.admit(Some(&of), refund()) else { panic!("replays") };
         assert_eq!(replay, Reply { replayed: true, ..refused });
+    }
+
+    #[test]
+    fn a_key_is_remembered_for_a_day_and_then_names_a_new_charge() {
+        let mut ledger = Ledger::default();
+        let (first, second) = (usage("k", "a"), usage("l", "a"));
+        run(&mut ledger, &first, CHARGE, 1_000);
+        run(&mut ledger, &second, CHARGE, 1_001);
+        ledger.pass_time(1_000 + REMEMBERED_S - 1);
+        assert!(run(&mut ledger, &first, CHARGE, 1_000 + REMEMBERED_S - 1).replayed);
+        ledger.pass_time(1_000 + REMEMBERED_S);
+        let now = 1_000 + REMEMBERED_S;
+        assert_eq!([&first, &second].map(|of| run(&mut ledger, of, CHARGE, now).replayed), [false, true]);
+        assert_eq!(ledger.books().totals["eur"].charges, 3);
     }
 }

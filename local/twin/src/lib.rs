@@ -1,38 +1,53 @@
-//! A local stand-in for the payment provider: the part of Stripe's PaymentIntents and Refunds that Parkade uses, with
-//! state, idempotency keys, Stripe-shaped errors, and faults on request.
+//! A local stand-in for the payment provider: the part of Stripe that Parkade uses, with state, idempotency keys, Stripe-shaped errors, and
+//! faults on request.
 //!
-//! It promises what Stripe documents: a key's first executed answer is the answer, money is refunded at most once, a
+//! It promises what Stripe documents: a key's first executed answer is the answer for a day, money is refunded at most once, a
 //! decline is a 402. It refuses what it does not model instead of ignoring it. It never sees a card number: only the test
 //! payment methods Stripe publishes (`pm_card_visa`, `pm_card_visa_chargeDeclined`, …) exist here.
 //!
 //! | route | what |
 //! |---|---|
-//! | `POST /v1/payment_intents`, `GET /v1/payment_intents/{id}` | create and confirm, retrieve |
-//! | `POST /v1/payment_intents/{id}/capture`, `…/cancel` | take what was authorised, release it |
+//! | `POST /v1/payment_intents`, `GET /v1/payment_intents/{id}` | create, retrieve |
+//! | `POST /v1/payment_intents/{id}/confirm`, `…/capture`, `…/cancel` | ask the issuer, take what was authorised, release it |
 //! | `GET /v1/payment_intents/search` | by one metadata entry |
 //! | `POST`, `GET /v1/refunds`, `GET /v1/refunds/{id}` | refund, list of a PaymentIntent, retrieve |
+//! | `POST /v1/customers`, `GET /v1/customers/{id}` | who owns payment methods |
+//! | `GET /v1/payment_methods`, `GET /v1/customers/{id}/payment_methods` | list of a customer |
+//! | `GET /v1/payment_methods/{id}`, `POST …/attach`, `…/detach` | retrieve, give to a customer, take away |
+//! | `POST /v1/setup_intents`, `GET /v1/setup_intents/{id}`, `POST …/confirm` | the issuer's consent to later charges |
+//! | `GET /v1/disputes`, `GET`, `POST /v1/disputes/{id}` | list, retrieve, send evidence |
 //! | `GET /v1/balance_transactions` | money that came and went, with fees |
 //! | `POST /_twin/authenticate/{id}/success`, `…/failure` | what the payer does with 3-D Secure |
-//! | `POST /_twin/clock/{seconds}` | lets time pass: reserved money is released after seven days |
+//! | `POST /_twin/disputes/{id}/won`, `…/lost` | what the payer's bank decides |
+//! | `POST /_twin/payout` | sends the balance to the bank |
+//! | `POST /_twin/clock/{seconds}` | lets time pass: reserved money is released after seven days, slow refunds end after a minute |
 //! | `GET`, `POST`, `DELETE /_twin/faults` | faults that the next calls meet ([`Fault`]) |
-//! | `GET /_twin/books` | every charge and refund with totals ([`Books`]) |
+//! | `POST /_twin/chaos` | faults by chance, from a seed ([`Twin::chaos`]) |
+//! | `GET /_twin/books` | every charge, refund and dispute with totals ([`Books`]) |
 //!
-//! With [`Twin::send_events_to`] it also sends Stripe's signed webhooks for PaymentIntents and refunds.
+//! With [`Twin::send_events_to`] it also sends Stripe's signed webhooks: of PaymentIntents, SetupIntents, refunds and disputes, and
+//! `charge.refunded`.
 //!
 //! Mount it with `Router::nest` under a path, or serve it on a loopback port; a provider's base URL may have a path.
 
 mod balance;
 mod books;
 mod cards;
+mod disputes;
 mod faults;
+mod form;
 mod intents;
 mod journal;
 mod keys;
+mod knobs;
 mod ledger;
+mod objects;
 mod outbox;
 mod params;
+mod refunds;
 mod reply;
 mod routes;
+mod saved;
 mod wire;
 
 use std::path::PathBuf;
@@ -41,12 +56,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-pub use books::{BookedCharge, BookedRefund, Books, Totals};
+pub use books::{BookedCharge, BookedDispute, BookedRefund, Books, Totals};
 pub use faults::{Fault, FaultKind, Target};
 pub use journal::OpenError;
 pub use outbox::InvalidEndpoint;
 
-use faults::FaultQueue;
+use faults::{Chaos, FaultQueue};
 use ledger::Ledger;
 use outbox::Outbox;
 
@@ -98,6 +113,19 @@ impl Twin {
                 Ok(())
             }
         }
+    }
+
+    /// From now on, of the calls that move money `percent` of a hundred meet a fault of any kind. The same seed brings the same faults to
+    /// the same sequence of calls; 0 percent ends it. What [`Twin::inject`] asked for comes first.
+    ///
+    /// # Errors
+    /// [`InvalidFault`] if it is more than 100.
+    pub fn chaos(&self, percent: u8, seed: u64) -> Result<(), InvalidFault> {
+        if percent > 100 {
+            return Err(InvalidFault("percent is 0 to 100"));
+        }
+        self.faults().set_chaos(Chaos { percent, seed });
+        Ok(())
     }
 
     /// From now on tells `url` what happens, signed with `secret`, and what an earlier life could not tell it. Needs a Tokio runtime.

@@ -19,12 +19,18 @@ use tokio::sync::Notify;
 
 use crate::Twin;
 use crate::faults::FaultKind;
+use crate::routes::current;
 
 /// Stripe waits that long for an endpoint at least.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Stripe's first retry comes after minutes; nobody wants to wait for that in a test.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// How often the twin looks what time has ended by itself.
+const TICK: Duration = Duration::from_secs(1);
+/// The version whose shapes the twin speaks.
+const API_VERSION: &str = "2025-10-29.clover";
 
 /// Something that happened, as it will be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,12 +47,12 @@ impl Event {
         let body = json!({
             "id": self.id,
             "object": "event",
-            "api_version": null,
+            "api_version": API_VERSION,
             "created": self.created,
             "data": { "object": self.object },
             "livemode": false,
             "pending_webhooks": 1,
-            "request": null,
+            "request": { "id": null, "idempotency_key": null },
             "type": self.kind,
         });
         body.to_string().into()
@@ -149,13 +155,18 @@ pub(crate) async fn publish(twin: &Twin, mut events: Vec<Event>, fault: FaultKin
 /// Delivers for as long as the runtime lives.
 async fn deliver(twin: Twin) {
     loop {
-        match twin.outbox().next(Instant::now()) {
-            Ok(delivery) => attempt(&twin, delivery).await,
-            Err(None) => twin.outbox().changed.notified().await,
-            Err(Some(due)) => {
-                // Something due earlier may come meanwhile; running out of time is the other way to go on.
-                drop(tokio::time::timeout_at(due.into(), twin.outbox().changed.notified()).await);
+        let now = Instant::now();
+        let due = match twin.outbox().next(now) {
+            Ok(delivery) => {
+                attempt(&twin, delivery).await;
+                continue;
             }
+            Err(due) => due.map_or(now + TICK, |due| due.min(now + TICK)),
+        };
+        // Something due earlier may come meanwhile; running out of time is the other way to go on.
+        if tokio::time::timeout_at(due.into(), twin.outbox().changed.notified()).await.is_err() {
+            let ended = current(&twin).take_fresh();
+            publish(&twin, ended, FaultKind::Approve).await;
         }
     }
 }

@@ -1,18 +1,16 @@
-//! Form bodies to commands, refusing what Stripe refuses.
-//!
-//! Nothing is ignored: a parameter the twin does not model is `parameter_unknown`, so a client cannot come to rely on one.
+//! Forms to commands, refusing what Stripe refuses. A parameter the twin does not model is `parameter_unknown`, so a client cannot come to
+//! rely on one.
 
 use std::collections::BTreeMap;
 
-use crate::cards::{self, Behaviour};
+use crate::form::Form;
 use crate::reply::ApiError;
 
 /// Stripe's limit on one charge: eight digits.
 const AMOUNT_MAX: i64 = 99_999_999;
-const METADATA_KEYS_MAX: usize = 50;
-const METADATA_KEY_CHARS_MAX: usize = 40;
-const METADATA_VALUE_CHARS_MAX: usize = 500;
 const SUFFIX_CHARS_MAX: usize = 22;
+/// What a PaymentIntent's answer can show whole.
+pub(crate) const LATEST_CHARGE: &str = "latest_charge";
 
 /// Smallest charge per currency, in Stripe's units: as documented, or about half a dollar. Others are not supported here.
 const MINIMUMS: [(&str, i64); 30] = [
@@ -48,44 +46,114 @@ const MINIMUMS: [(&str, i64); 30] = [
     ("usd", 50),
 ];
 
-/// What a caller asked for, checked.
+/// What a caller asked for, checked as far as that goes without looking at what there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     CreateIntent(CreateIntent),
-    CaptureIntent(CaptureIntent),
+    ConfirmIntent(ConfirmIntent),
+    CaptureIntent {
+        id: String,
+        amount: Option<i64>,
+        expand: bool,
+    },
     CancelIntent {
         id: String,
         reason: Option<String>,
+        expand: bool,
     },
-    /// Not Stripe's: what the payer does.
+    CreateRefund(CreateRefund),
+    CreateCustomer {
+        description: Option<String>,
+        metadata: BTreeMap<String, String>,
+    },
+    AttachMethod {
+        id: String,
+        customer: String,
+    },
+    DetachMethod {
+        id: String,
+    },
+    CreateSetup(CreateSetup),
+    ConfirmSetup {
+        id: String,
+        method: Option<String>,
+    },
+    /// Stripe's test words: `winning_evidence`, `losing_evidence`; others leave it to be decided.
+    SendEvidence {
+        id: String,
+        text: String,
+    },
+    /// Not Stripe's, as all that follow: what the payer does.
     Authenticate {
         id: String,
         success: bool,
     },
-    /// Not Stripe's: time passes.
+    /// What the payer's bank decides.
+    CloseDispute {
+        id: String,
+        won: bool,
+    },
+    /// Everything there is goes to the bank.
+    PayOut,
+    /// Time passes.
     AdvanceClock {
         seconds: u64,
     },
-    CreateRefund(CreateRefund),
+    /// A reservation is over.
+    Release {
+        id: String,
+    },
+    /// The bank has said how a refund ends.
+    SettleRefund {
+        id: String,
+    },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CaptureIntent {
-    pub(crate) payment_intent: String,
-    pub(crate) amount_to_capture: Option<i64>,
+impl Command {
+    /// The payment method it names, if it names one.
+    pub(crate) fn method(&self) -> Option<&str> {
+        match self {
+            Self::CreateIntent(CreateIntent { method, .. })
+            | Self::ConfirmIntent(ConfirmIntent { method, .. })
+            | Self::CreateSetup(CreateSetup { method, .. })
+            | Self::ConfirmSetup { method, .. } => method.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The customer it names, if it names one.
+    pub(crate) fn customer(&self) -> Option<&str> {
+        match self {
+            Self::CreateIntent(CreateIntent { customer, .. }) | Self::CreateSetup(CreateSetup { customer, .. }) => {
+                customer.as_deref()
+            }
+            Self::AttachMethod { customer, .. } => Some(customer),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CreateIntent {
     pub(crate) amount: i64,
     pub(crate) currency: String,
-    pub(crate) method: Option<(String, Behaviour)>,
+    pub(crate) method: Option<String>,
+    pub(crate) customer: Option<String>,
     pub(crate) confirm: bool,
     pub(crate) off_session: bool,
     pub(crate) capture_method: String,
     pub(crate) statement_descriptor_suffix: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) expand: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConfirmIntent {
+    pub(crate) id: String,
+    pub(crate) method: Option<String>,
+    pub(crate) off_session: bool,
+    pub(crate) expand: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,123 +164,25 @@ pub(crate) struct CreateRefund {
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
-/// A decoded form body.
-pub(crate) struct Form(Vec<(String, String)>);
-
-impl Form {
-    pub(crate) fn parse(body: &[u8]) -> Self {
-        let mut pairs: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
-        // Of the same name they keep their order, which is a list's.
-        pairs.sort_by(|one, other| one.0.cmp(&other.0));
-        Self(pairs)
-    }
-
-    /// The parameters in one fixed order and spelling: what the idempotency layer compares.
-    pub(crate) fn canonical(&self) -> String {
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
-    }
-
-    pub(crate) fn take(&mut self, name: &str) -> Result<Option<String>, ApiError> {
-        let Some(index) = self.0.iter().position(|(own, _)| own == name) else { return Ok(None) };
-        let (_, value) = self.0.remove(index);
-        if value.is_empty() {
-            let error = ApiError::invalid(format!("You passed an empty string for '{name}'."));
-            return Err(error.code("parameter_invalid_empty").param(name));
-        }
-        Ok(Some(value))
-    }
-
-    pub(crate) fn need(&mut self, name: &str) -> Result<String, ApiError> {
-        self.take(name)?.ok_or_else(|| {
-            ApiError::invalid(format!("Missing required param: {name}.")).code("parameter_missing").param(name)
-        })
-    }
-
-    fn boolean(&mut self, name: &str) -> Result<bool, ApiError> {
-        match self.take(name)?.as_deref() {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(other) => Err(ApiError::invalid(format!("Invalid boolean: {other}")).param(name)),
-        }
-    }
-
-    fn one_of(&mut self, name: &str, allowed: &[&str]) -> Result<Option<String>, ApiError> {
-        match self.take(name)? {
-            Some(value) if !allowed.contains(&value.as_str()) => {
-                Err(ApiError::invalid(format!("Invalid {name}: must be one of {}", allowed.join(", "))).param(name))
-            }
-            value => Ok(value),
-        }
-    }
-
-    pub(crate) fn epoch_s(&mut self, name: &str) -> Result<Option<u64>, ApiError> {
-        let Some(text) = self.take(name)? else { return Ok(None) };
-        let time = text.parse().map_err(|_| ApiError::invalid(format!("Invalid timestamp: {text}")).param(name))?;
-        Ok(Some(time))
-    }
-
-    fn all(&mut self, prefix: &str) -> Vec<(String, String)> {
-        self.0.extract_if(.., |(name, _)| name.starts_with(prefix)).collect()
-    }
-
-    /// Which properties the caller wants as objects; only these can be.
-    pub(crate) fn expand(&mut self, allowed: &[&str]) -> Result<Vec<String>, ApiError> {
-        let asked = self.all("expand[");
-        match asked.iter().find(|(_, property)| !allowed.contains(&property.as_str())) {
-            None => Ok(asked.into_iter().map(|(_, property)| property).collect()),
-            Some((name, property)) => {
-                Err(ApiError::invalid(format!("This property cannot be expanded ({property}).")).param(name))
-            }
-        }
-    }
-
-    /// How many objects a page has; Stripe's default is ten.
-    pub(crate) fn limit(&mut self, max: usize) -> Result<usize, ApiError> {
-        let Some(text) = self.take("limit")? else { return Ok(10) };
-        let limit = text.parse().ok().filter(|limit| (1..=max).contains(limit));
-        limit.ok_or_else(|| ApiError::invalid(format!("Invalid limit: {text}")).param("limit"))
-    }
-
-    /// Whether the caller named its payment method types; `[]` and `[0]` are both in use.
-    fn names_only_cards(&mut self) -> Result<bool, ApiError> {
-        let types = self.all("payment_method_types[");
-        match types.iter().find(|(_, value)| value != "card") {
-            None => Ok(!types.is_empty()),
-            Some((name, _)) => Err(ApiError::invalid("The twin takes only the payment method type card.").param(name)),
-        }
-    }
-
-    fn metadata(&mut self) -> Result<BTreeMap<String, String>, ApiError> {
-        let mut metadata = BTreeMap::new();
-        for (name, value) in self.all("metadata[") {
-            let key = name.strip_prefix("metadata[").and_then(|rest| rest.strip_suffix(']')).unwrap_or_default();
-            let fits = (1..=METADATA_KEY_CHARS_MAX).contains(&key.chars().count());
-            if !fits || value.chars().count() > METADATA_VALUE_CHARS_MAX || metadata.len() == METADATA_KEYS_MAX {
-                return Err(
-                    ApiError::invalid("Metadata has a key, a value or a number of keys out of range.").param(&name)
-                );
-            }
-            metadata.insert(key.to_owned(), value);
-        }
-        Ok(metadata)
-    }
-
-    pub(crate) fn finish(self) -> Result<(), ApiError> {
-        match self.0.into_iter().next() {
-            None => Ok(()),
-            Some((name, _)) => Err(ApiError::invalid(format!("Received unknown parameter: {name}"))
-                .code("parameter_unknown")
-                .param(&name)),
-        }
-    }
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CreateSetup {
+    pub(crate) customer: Option<String>,
+    pub(crate) method: Option<String>,
+    pub(crate) usage: String,
+    pub(crate) confirm: bool,
+    pub(crate) metadata: BTreeMap<String, String>,
 }
 
 /// Reads the body of `POST /v1/payment_intents`.
 pub(crate) fn create_intent(mut form: Form) -> Result<Command, ApiError> {
-    let amount = integer(&form.need("amount")?)?;
+    let amount = form.amount("amount")?;
     let currency = form.need("currency")?.to_ascii_lowercase();
+    let amount = amount.ok_or_else(|| {
+        ApiError::invalid("Missing required param: amount.").code("parameter_missing").param("amount")
+    })?;
     check_amount(amount, &currency)?;
-    let method = form.take("payment_method")?.map(payment_method).transpose()?;
+    let method = form.take("payment_method")?;
+    let customer = form.take("customer")?;
     let confirm = form.boolean("confirm")?;
     let off_session = form.boolean("off_session")?;
     let capture_method = form.one_of("capture_method", &["automatic", "automatic_async", "manual"])?;
@@ -220,17 +190,20 @@ pub(crate) fn create_intent(mut form: Form) -> Result<Command, ApiError> {
     let statement_descriptor_suffix = form.take("statement_descriptor_suffix")?;
     let description = form.take("description")?;
     let metadata = form.metadata()?;
-    form.expand(&["latest_charge"])?;
+    let expand = !form.expand(&[LATEST_CHARGE])?.is_empty();
     form.finish()?;
 
     if confirm && method.is_none() {
-        let message = "You cannot confirm this PaymentIntent because it's missing a payment method.";
-        return Err(ApiError::invalid(message).code("payment_intent_unexpected_state"));
+        return Err(missing_method());
     }
     if confirm && !card_only {
         return Err(ApiError::invalid(
             "This PaymentIntent might redirect your customer off of your page: name its `payment_method_types` instead.",
         ));
+    }
+    if off_session && !confirm {
+        let message = "You cannot set `off_session` on a PaymentIntent that is not confirmed.";
+        return Err(ApiError::invalid(message).param("off_session"));
     }
     if statement_descriptor_suffix.as_deref().is_some_and(|suffix| !is_statement_suffix(suffix)) {
         let message =
@@ -241,6 +214,7 @@ pub(crate) fn create_intent(mut form: Form) -> Result<Command, ApiError> {
         amount,
         currency,
         method,
+        customer,
         confirm,
         off_session,
         // What Stripe's newer API versions do when the caller is silent.
@@ -248,41 +222,107 @@ pub(crate) fn create_intent(mut form: Form) -> Result<Command, ApiError> {
         statement_descriptor_suffix,
         description,
         metadata,
+        expand,
     }))
+}
+
+/// Reads the body of `POST /v1/payment_intents/{id}/confirm`.
+pub(crate) fn confirm_intent(id: String, mut form: Form) -> Result<Command, ApiError> {
+    let method = form.take("payment_method")?;
+    let off_session = form.boolean("off_session")?;
+    let expand = !form.expand(&[LATEST_CHARGE])?.is_empty();
+    form.finish()?;
+    Ok(Command::ConfirmIntent(ConfirmIntent { id, method, off_session, expand }))
 }
 
 /// Reads the body of `POST /v1/payment_intents/{id}/capture`.
 pub(crate) fn capture_intent(id: String, mut form: Form) -> Result<Command, ApiError> {
-    let amount_to_capture = form.take("amount_to_capture")?.map(|text| integer(&text)).transpose()?;
+    let amount = form.amount("amount_to_capture")?;
+    let expand = !form.expand(&[LATEST_CHARGE])?.is_empty();
     form.finish()?;
-    Ok(Command::CaptureIntent(CaptureIntent { payment_intent: id, amount_to_capture }))
+    Ok(Command::CaptureIntent { id, amount, expand })
 }
 
 /// Reads the body of `POST /v1/payment_intents/{id}/cancel`.
 pub(crate) fn cancel_intent(id: String, mut form: Form) -> Result<Command, ApiError> {
     let reasons = ["duplicate", "fraudulent", "requested_by_customer", "abandoned"];
     let reason = form.one_of("cancellation_reason", &reasons)?;
+    let expand = !form.expand(&[LATEST_CHARGE])?.is_empty();
     form.finish()?;
-    Ok(Command::CancelIntent { id, reason })
+    Ok(Command::CancelIntent { id, reason, expand })
 }
 
 /// Reads the body of `POST /v1/refunds`.
 pub(crate) fn create_refund(mut form: Form) -> Result<Command, ApiError> {
     let payment_intent = form.need("payment_intent")?;
-    let amount = form.take("amount")?.map(|text| integer(&text)).transpose()?;
+    let amount = form.amount("amount")?;
     let reason = form.one_of("reason", &["duplicate", "fraudulent", "requested_by_customer"])?;
     let metadata = form.metadata()?;
     form.finish()?;
     Ok(Command::CreateRefund(CreateRefund { payment_intent, amount, reason, metadata }))
 }
 
-fn integer(text: &str) -> Result<i64, ApiError> {
-    let refused = |message: String| ApiError::invalid(message).code("parameter_invalid_integer").param("amount");
-    let amount: i64 = text.parse().map_err(|_| refused(format!("Invalid integer: {text}")))?;
-    if amount < 1 {
-        return Err(refused("This value must be greater than or equal to 1.".into()));
+/// Reads the body of `POST /v1/customers`. It takes no name and no address: nobody needs them here.
+pub(crate) fn create_customer(mut form: Form) -> Result<Command, ApiError> {
+    let description = form.take("description")?;
+    let metadata = form.metadata()?;
+    form.finish()?;
+    Ok(Command::CreateCustomer { description, metadata })
+}
+
+/// Reads the body of `POST /v1/payment_methods/{id}/attach`.
+pub(crate) fn attach_method(id: String, mut form: Form) -> Result<Command, ApiError> {
+    let customer = form.need("customer")?;
+    form.finish()?;
+    Ok(Command::AttachMethod { id, customer })
+}
+
+/// Reads the body of `POST /v1/payment_methods/{id}/detach`.
+pub(crate) fn detach_method(id: String, form: Form) -> Result<Command, ApiError> {
+    form.finish()?;
+    Ok(Command::DetachMethod { id })
+}
+
+/// Reads the body of `POST /v1/setup_intents`.
+pub(crate) fn create_setup(mut form: Form) -> Result<Command, ApiError> {
+    let customer = form.take("customer")?;
+    let method = form.take("payment_method")?;
+    let usage = form.one_of("usage", &["off_session", "on_session"])?.unwrap_or_else(|| "off_session".into());
+    let confirm = form.boolean("confirm")?;
+    let card_only = form.names_only_cards()?;
+    let metadata = form.metadata()?;
+    form.finish()?;
+    if confirm && method.is_none() {
+        let message = "You cannot confirm this SetupIntent because it's missing a payment method.";
+        return Err(ApiError::invalid(message).code("setup_intent_unexpected_state"));
     }
-    Ok(amount)
+    if confirm && !card_only {
+        return Err(ApiError::invalid(
+            "This SetupIntent might redirect your customer off of your page: name its `payment_method_types` instead.",
+        ));
+    }
+    Ok(Command::CreateSetup(CreateSetup { customer, method, usage, confirm, metadata }))
+}
+
+/// Reads the body of `POST /v1/setup_intents/{id}/confirm`.
+pub(crate) fn confirm_setup(id: String, mut form: Form) -> Result<Command, ApiError> {
+    let method = form.take("payment_method")?;
+    form.finish()?;
+    Ok(Command::ConfirmSetup { id, method })
+}
+
+/// Reads the body of `POST /v1/disputes/{id}`.
+pub(crate) fn send_evidence(id: String, mut form: Form) -> Result<Command, ApiError> {
+    let text = form.need("evidence[uncategorized_text]")?;
+    form.finish()?;
+    Ok(Command::SendEvidence { id, text })
+}
+
+/// A confirmation without means.
+pub(crate) fn missing_method() -> ApiError {
+    let message = "You cannot confirm this PaymentIntent because it's missing a payment method. Update the PaymentIntent with a \
+                   payment method and then confirm it again.";
+    ApiError::invalid(message).code("payment_intent_unexpected_state")
 }
 
 fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> {
@@ -298,16 +338,6 @@ fn check_amount(amount: i64, currency: &str) -> Result<(), ApiError> {
         return Err(ApiError::invalid(message).code("amount_too_large").param("amount"));
     }
     Ok(())
-}
-
-fn payment_method(name: String) -> Result<(String, Behaviour), ApiError> {
-    match cards::behaviour(&name) {
-        Some(behaviour) => Ok((name, behaviour)),
-        None => {
-            let message = format!("No such PaymentMethod: '{name}'");
-            Err(ApiError::invalid(message).code("resource_missing").param("payment_method"))
-        }
-    }
 }
 
 fn is_statement_suffix(suffix: &str) -> bool {
@@ -334,11 +364,12 @@ mod tests {
             ("amount=49&currency=eur", "amount_too_small", "amount"),
             ("amount=100000000&currency=eur", "amount_too_large", "amount"),
             ("amount=1250&currency=zzz", "Invalid currency: zzz", "currency"),
-            ("amount=1250&currency=eur&payment_method=pm_x", "resource_missing", "payment_method"),
             ("amount=1250&currency=eur&confirm=yes", "Invalid boolean", "confirm"),
+            ("amount=1250&currency=eur&off_session=true", "not confirmed", "off_session"),
             ("amount=1250&currency=eur&capture_method=later", "Invalid capture_method", "capture_method"),
             ("amount=1250&currency=eur&payment_method_types[0]=link", "only", "payment_method_types[0]"),
-            ("amount=1250&currency=eur&customer=cus_1", "parameter_unknown", "customer"),
+            ("amount=1250&currency=eur&receipt_email=a@b.c", "parameter_unknown", "receipt_email"),
+            ("amount=1250&currency=eur&expand[]=customer", "cannot be expanded", "expand[]"),
             ("amount=1250&currency=eur&metadata[]=x", "Metadata", "metadata[]"),
             ("amount=1250&currency=eur&statement_descriptor_suffix=123", "suffix", "statement_descriptor_suffix"),
         ];
@@ -348,12 +379,5 @@ mod tests {
         }
         assert!(refusal("amount=1250&currency=eur&confirm=true").contains("missing a payment method"));
         assert!(refusal("amount=1250&currency=eur&confirm=true&payment_method=pm_card_visa").contains("redirect"));
-    }
-
-    #[test]
-    fn the_order_of_parameters_does_not_make_another_request() {
-        let first = Form::parse(b"amount=1250&currency=eur").canonical();
-        assert_eq!(first, Form::parse(b"currency=eur&amount=1250").canonical());
-        assert_ne!(first, Form::parse(b"amount=1251&currency=eur").canonical());
     }
 }

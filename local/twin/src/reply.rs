@@ -60,3 +60,11 @@ pub(crate) fn missing(status: u16, object: &str, id: &str, param: &str) -> ApiEr
     let message = format!("No such {object}: '{id}'");
     ApiError::new(status, "invalid_request_error", message).code("resource_missing").param(param)
 }
+
+/// The first `limit` objects of a list, as Stripe shows one.
+pub(crate) fn page(url: &str, limit: usize, objects: impl Iterator<Item = Value>) -> Value {
+    let mut data: Vec<_> = objects.take(limit + 1).collect();
+    let has_more = data.len() > limit;
+    data.truncate(limit);
+    json!({ "object": "list", "url": url, "data": data, "has_more": has_more })
+}

@@ -1,4 +1,4 @@
-//! The routes: Stripe's under `/v1`, the test's under `/_twin`.
+//! Stripe's routes, under `/v1`. The test's are in [`crate::knobs`].
 
 use std::io;
 use std::sync::MutexGuard;
@@ -12,145 +12,215 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, Uri, header};
-use serde::Serialize;
 
-use crate::Twin;
 use crate::faults::{Fault, FaultKind, Target};
+use crate::form::Form;
 use crate::keys::{Admission, Use};
 use crate::ledger::Ledger;
 use crate::outbox::{Event, publish};
-use crate::params::{Command, Form, cancel_intent, capture_intent, create_intent, create_refund};
+use crate::params::{self, Command};
 use crate::reply::{ApiError, Reply};
+use crate::{Twin, knobs};
 
 /// Far above any form the twin understands.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 pub(crate) fn router(twin: Twin) -> Router {
     Router::new()
-        .route("/v1/payment_intents", post(post_intent))
+        .route("/v1/payment_intents", post(create_intent))
         .route("/v1/payment_intents/search", get(search_intents))
         .route("/v1/payment_intents/{id}", get(get_intent))
-        .route("/v1/payment_intents/{id}/capture", post(capture))
-        .route("/v1/payment_intents/{id}/cancel", post(cancel))
-        .route("/v1/refunds", post(post_refund).get(list_refunds))
+        .route("/v1/payment_intents/{id}/confirm", post(confirm_intent))
+        .route("/v1/payment_intents/{id}/capture", post(capture_intent))
+        .route("/v1/payment_intents/{id}/cancel", post(cancel_intent))
+        .route("/v1/refunds", post(create_refund).get(list_refunds))
         .route("/v1/refunds/{id}", get(get_refund))
+        .route("/v1/customers", post(create_customer))
+        .route("/v1/customers/{id}", get(get_customer))
+        .route("/v1/customers/{id}/payment_methods", get(list_methods_of))
+        .route("/v1/payment_methods", get(list_methods))
+        .route("/v1/payment_methods/{id}", get(get_method))
+        .route("/v1/payment_methods/{id}/attach", post(attach_method))
+        .route("/v1/payment_methods/{id}/detach", post(detach_method))
+        .route("/v1/setup_intents", post(create_setup))
+        .route("/v1/setup_intents/{id}", get(get_setup))
+        .route("/v1/setup_intents/{id}/confirm", post(confirm_setup))
+        .route("/v1/disputes", get(list_disputes))
+        .route("/v1/disputes/{id}", get(get_dispute).post(send_evidence))
         .route("/v1/balance_transactions", get(list_transactions))
-        .route("/_twin/faults", get(list_faults).post(add_fault).delete(clear_faults))
-        .route("/_twin/clock/{seconds}", post(advance_clock))
-        .route("/_twin/authenticate/{id}/{outcome}", post(authenticate))
-        .route("/_twin/books", get(books))
+        .merge(knobs::router())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(twin)
 }
 
-async fn post_intent(State(twin): State<Twin>, headers: HeaderMap, body: Bytes) -> Response {
-    let form = Form::parse(&body);
-    let asked = Asked::new(Target::Charge, "/v1/payment_intents".into(), &form);
-    move_money(twin, asked, &headers, create_intent(form)).await
+async fn create_intent(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, body: Bytes) -> Response {
+    submit(twin, Call { target: Target::Charge, headers, uri, body }, params::create_intent).await
 }
 
-async fn post_refund(State(twin): State<Twin>, headers: HeaderMap, body: Bytes) -> Response {
-    let form = Form::parse(&body);
-    let asked = Asked::new(Target::Refund, "/v1/refunds".into(), &form);
-    move_money(twin, asked, &headers, create_refund(form)).await
+async fn confirm_intent(
+    State(twin): State<Twin>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    let call = Call { target: Target::Confirm, headers, uri, body };
+    submit(twin, call, |form| params::confirm_intent(id, form)).await
 }
 
-async fn capture(State(twin): State<Twin>, headers: HeaderMap, Path(id): Path<String>, body: Bytes) -> Response {
-    let form = Form::parse(&body);
-    let asked = Asked::new(Target::Capture, format!("/v1/payment_intents/{id}/capture"), &form);
-    move_money(twin, asked, &headers, capture_intent(id, form)).await
+async fn capture_intent(
+    State(twin): State<Twin>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    let call = Call { target: Target::Capture, headers, uri, body };
+    submit(twin, call, |form| params::capture_intent(id, form)).await
 }
 
-async fn cancel(State(twin): State<Twin>, headers: HeaderMap, Path(id): Path<String>, body: Bytes) -> Response {
-    let form = Form::parse(&body);
-    let asked = Asked::new(Target::Cancel, format!("/v1/payment_intents/{id}/cancel"), &form);
-    move_money(twin, asked, &headers, cancel_intent(id, form)).await
+async fn cancel_intent(
+    State(twin): State<Twin>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    let call = Call { target: Target::Cancel, headers, uri, body };
+    submit(twin, call, |form| params::cancel_intent(id, form)).await
+}
+
+async fn create_refund(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, body: Bytes) -> Response {
+    submit(twin, Call { target: Target::Refund, headers, uri, body }, params::create_refund).await
+}
+
+async fn create_customer(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, body: Bytes) -> Response {
+    submit(twin, Call { target: Target::Customer, headers, uri, body }, params::create_customer).await
+}
+
+async fn attach_method(
+    State(twin): State<Twin>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    let call = Call { target: Target::Attach, headers, uri, body };
+    submit(twin, call, |form| params::attach_method(id, form)).await
+}
+
+async fn detach_method(
+    State(twin): State<Twin>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    let call = Call { target: Target::Detach, headers, uri, body };
+    submit(twin, call, |form| params::detach_method(id, form)).await
+}
+
+async fn create_setup(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, body: Bytes) -> Response {
+    submit(twin, Call { target: Target::Setup, headers, uri, body }, params::create_setup).await
+}
+
+async fn confirm_setup(
+    State(twin): State<Twin>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    let call = Call { target: Target::ConfirmSetup, headers, uri, body };
+    submit(twin, call, |form| params::confirm_setup(id, form)).await
+}
+
+async fn send_evidence(
+    State(twin): State<Twin>,
+    headers: HeaderMap,
+    uri: Uri,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    let call = Call { target: Target::Evidence, headers, uri, body };
+    submit(twin, call, |form| params::send_evidence(id, form)).await
 }
 
 async fn search_intents(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) -> Response {
-    let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
-    let found = || current(&twin).search_intents(form).unwrap_or_else(ApiError::into_reply);
-    let reply = authorise(&headers).err().unwrap_or_else(found);
-    respond(&twin, reply)
+    read(&twin, &headers, &uri, |ledger, form| ledger.search_intents(form))
+}
+
+async fn get_intent(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, Path(id): Path<String>) -> Response {
+    read(&twin, &headers, &uri, |ledger, form| ledger.get_intent(&id, form))
 }
 
 async fn list_refunds(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) -> Response {
-    let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
-    let found = || twin.ledger().list_refunds(form).unwrap_or_else(ApiError::into_reply);
-    let reply = authorise(&headers).err().unwrap_or_else(found);
-    respond(&twin, reply)
+    read(&twin, &headers, &uri, |ledger, form| ledger.list_refunds(form))
+}
+
+async fn get_refund(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, Path(id): Path<String>) -> Response {
+    read(&twin, &headers, &uri, |ledger, form| form.finish().and_then(|()| ledger.get_refund(&id)))
+}
+
+async fn get_customer(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, Path(id): Path<String>) -> Response {
+    read(&twin, &headers, &uri, |ledger, form| form.finish().and_then(|()| ledger.get_customer(&id)))
+}
+
+async fn get_method(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, Path(id): Path<String>) -> Response {
+    read(&twin, &headers, &uri, |ledger, form| form.finish().and_then(|()| ledger.get_method(&id)))
+}
+
+async fn get_setup(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, Path(id): Path<String>) -> Response {
+    read(&twin, &headers, &uri, |ledger, form| form.finish().and_then(|()| ledger.get_setup(&id)))
+}
+
+async fn list_methods_of(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, Path(id): Path<String>) -> Response {
+    read(&twin, &headers, &uri, |ledger, form| ledger.list_methods(Some(id), form))
+}
+
+async fn list_methods(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) -> Response {
+    read(&twin, &headers, &uri, |ledger, form| ledger.list_methods(None, form))
+}
+
+async fn list_disputes(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) -> Response {
+    read(&twin, &headers, &uri, |ledger, form| ledger.list_disputes(form))
+}
+
+async fn get_dispute(State(twin): State<Twin>, headers: HeaderMap, uri: Uri, Path(id): Path<String>) -> Response {
+    read(&twin, &headers, &uri, |ledger, form| ledger.get_dispute(&id, form))
 }
 
 async fn list_transactions(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) -> Response {
-    let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
-    let found = || twin.ledger().list_transactions(form).unwrap_or_else(ApiError::into_reply);
-    let reply = authorise(&headers).err().unwrap_or_else(found);
-    respond(&twin, reply)
+    read(&twin, &headers, &uri, |ledger, form| ledger.list_transactions(form))
 }
 
-/// The payer, not the merchant: no key is needed and no fault met.
-async fn authenticate(State(twin): State<Twin>, Path((id, outcome)): Path<(String, String)>) -> Response {
-    let success = match outcome.as_str() {
-        "success" => true,
-        "failure" => false,
-        _ => return json(StatusCode::BAD_REQUEST, &"the outcome is success or failure"),
-    };
-    let (reply, events) = execute(&twin, None, Command::Authenticate { id, success }, false);
-    publish(&twin, events, FaultKind::Approve).await;
-    respond(&twin, reply)
-}
-
-async fn get_intent(State(twin): State<Twin>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    let reply = authorise(&headers).err().unwrap_or_else(|| current(&twin).get_intent(&id));
-    respond(&twin, reply)
-}
-
-async fn get_refund(State(twin): State<Twin>, headers: HeaderMap, Path(id): Path<String>) -> Response {
-    let reply = authorise(&headers).err().unwrap_or_else(|| current(&twin).get_refund(&id));
-    respond(&twin, reply)
-}
-
-async fn add_fault(State(twin): State<Twin>, body: Bytes) -> Response {
-    match serde_json::from_slice::<Fault>(&body) {
-        Ok(fault) => match twin.inject(fault) {
-            Ok(()) => json(StatusCode::OK, &twin.faults().pending()),
-            Err(refusal) => json(StatusCode::BAD_REQUEST, &refusal.to_string()),
-        },
-        Err(error) => json(StatusCode::BAD_REQUEST, &error.to_string()),
-    }
-}
-
-async fn list_faults(State(twin): State<Twin>) -> Response {
-    json(StatusCode::OK, &twin.faults().pending())
-}
-
-async fn clear_faults(State(twin): State<Twin>) -> StatusCode {
-    twin.faults().clear();
-    StatusCode::NO_CONTENT
-}
-
-async fn books(State(twin): State<Twin>) -> Response {
-    json(StatusCode::OK, &twin.books())
-}
-
-/// Which call it is, and the parameters its key is bound to.
-struct Asked {
+/// A call that changes something.
+struct Call {
     target: Target,
-    endpoint: String,
-    parameters: String,
+    headers: HeaderMap,
+    uri: Uri,
+    body: Bytes,
 }
 
-impl Asked {
-    fn new(target: Target, endpoint: String, form: &Form) -> Self {
-        Self { target, endpoint, parameters: form.canonical() }
-    }
+/// Answers a query of the present state.
+fn read(
+    twin: &Twin,
+    headers: &HeaderMap,
+    uri: &Uri,
+    query: impl FnOnce(&Ledger, Form) -> Result<Reply, ApiError>,
+) -> Response {
+    let form = Form::parse(uri.query().unwrap_or_default().as_bytes());
+    let found = || query(&current(twin), form).unwrap_or_else(ApiError::into_reply);
+    let reply = authorise(headers).err().unwrap_or_else(found);
+    respond(twin, reply)
 }
 
-async fn move_money(twin: Twin, asked: Asked, headers: &HeaderMap, parsed: Result<Command, ApiError>) -> Response {
-    if let Err(refused) = authorise(headers) {
+/// Does what is asked, with what the test has in store for it.
+async fn submit(twin: Twin, call: Call, parse: impl FnOnce(Form) -> Result<Command, ApiError>) -> Response {
+    if let Err(refused) = authorise(&call.headers) {
         return respond(&twin, refused);
     }
-    let fault = twin.faults().next(asked.target);
+    let fault = twin.faults().next(call.target);
     match fault.fault {
         FaultKind::DropBefore => return hang_up(),
         FaultKind::TooManyRequests => {
@@ -159,10 +229,12 @@ async fn move_money(twin: Twin, asked: Asked, headers: &HeaderMap, parsed: Resul
         }
         _ => {}
     }
-    let key = headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
-    let of = key.map(|key| Use { key, endpoint: asked.endpoint, parameters: asked.parameters });
+    let form = Form::parse(&call.body);
+    let key = call.headers.get("idempotency-key").map(|key| String::from_utf8_lossy(key.as_bytes()).into_owned());
+    let (endpoint, parameters) = (call.uri.path().to_owned(), form.canonical());
+    let of = key.map(|key| Use { key, endpoint, parameters });
     // A task of its own: a provider does not stop charging because the caller hung up.
-    let work = tokio::spawn(run(twin.clone(), of, parsed, fault));
+    let work = tokio::spawn(run(twin.clone(), of, parse(form), fault));
     let reply = work.await.unwrap_or_else(|_| ApiError::new(500, "api_error", "The twin has a defect.").into_reply());
     if fault.fault == FaultKind::ExecuteThenDropReply { hang_up() } else { respond(&twin, reply) }
 }
@@ -182,16 +254,8 @@ async fn run(twin: Twin, of: Option<Use>, parsed: Result<Command, ApiError>, fau
     reply
 }
 
-/// Lets time pass, and what it ends.
-async fn advance_clock(State(twin): State<Twin>, Path(seconds): Path<u64>) -> Response {
-    let (reply, mut events) = execute(&twin, None, Command::AdvanceClock { seconds }, false);
-    events.extend(current(&twin).take_fresh());
-    publish(&twin, events, FaultKind::Approve).await;
-    respond(&twin, reply)
-}
-
 /// The answer and the events, under one lock.
-fn execute(twin: &Twin, of: Option<&Use>, command: Command, crash: bool) -> (Reply, Vec<Event>) {
+pub(crate) fn execute(twin: &Twin, of: Option<&Use>, command: Command, crash: bool) -> (Reply, Vec<Event>) {
     let mut ledger = current(twin);
     let now = now(&ledger);
     let reply = ledger.execute(of, command, now, crash);
@@ -199,10 +263,10 @@ fn execute(twin: &Twin, of: Option<&Use>, command: Command, crash: bool) -> (Rep
 }
 
 /// The ledger as it is now: what time has ended is ended.
-fn current(twin: &Twin) -> MutexGuard<'_, Ledger> {
+pub(crate) fn current(twin: &Twin) -> MutexGuard<'_, Ledger> {
     let mut ledger = twin.ledger();
     let now = now(&ledger);
-    ledger.expire(now);
+    ledger.pass_time(now);
     ledger
 }
 
@@ -223,7 +287,7 @@ fn authorise(headers: &HeaderMap) -> Result<(), Reply> {
     }
 }
 
-fn respond(twin: &Twin, reply: Reply) -> Response {
+pub(crate) fn respond(twin: &Twin, reply: Reply) -> Response {
     let request = twin.requests().fetch_add(1, Ordering::Relaxed);
     let mut response = Response::new(Body::from(reply.body));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -243,12 +307,5 @@ fn hang_up() -> Response {
     let broken = futures::stream::once(async { Err::<Bytes, _>(io::Error::other("the twin was asked to hang up")) });
     let mut response = Response::new(Body::from_stream(broken));
     *response.status_mut() = StatusCode::BAD_GATEWAY;
-    response
-}
-
-fn json<T: Serialize>(status: StatusCode, value: &T) -> Response {
-    let mut response = Response::new(Body::from(serde_json::to_vec(value).unwrap_or_default()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     response
 }
