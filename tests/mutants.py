@@ -106,7 +106,7 @@ def copy_sources() -> None:
     for suite in SUITES:
         shutil.copytree(ROOT / "tests" / suite, TREE / MUTATED / "tests" / suite)
     suites = (ROOT / "tests/Cargo.toml").read_text().split("[dev-dependencies]")[0]
-    keep = [part for part in re.split(r"(?=\[\[test\]\])", suites) if 'name = "api"' not in part]
+    keep = [part for part in re.split(r"(?=\[\[test\]\])", suites) if not any(f'name = "{suite}"' in part for suite in ("api", "money"))]
     (TREE / MUTATED / "tests/Cargo.toml").write_text("".join(keep))
 
 

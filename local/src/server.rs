@@ -11,11 +11,13 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use parkade_identity::{DevTokens, Identity, Keys};
 use parkade_testkit::{Engine, EngineError, Faults};
+use parkade_twin::{InvalidEndpoint, Twin};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::app::{App, AppError, Platform};
+use crate::clock::Clock;
 use crate::function::Functions;
 use crate::http;
 use crate::registry::{self, Foundation, RegistryError};
@@ -72,6 +74,9 @@ pub enum ServerError {
     /// The payment twin does not start.
     #[error("the payment twin cannot start")]
     Twin(#[source] parkade_twin::OpenError),
+    /// The payment twin cannot send its webhooks.
+    #[error("the payment twin cannot send its webhooks")]
+    Webhooks(#[from] InvalidEndpoint),
     /// The functions' dependencies cannot be built.
     #[error("the functions cannot be built")]
     Functions(#[source] RegistryError),
@@ -107,16 +112,17 @@ impl Server {
         let wiring = template::read(&settings.template).map_err(ServerError::Template)?;
         let identity = Identity::new(Keys::from_master(&master_key(&data.join("master.key"))?), DevTokens::On);
         let engine = Engine::open(&data.join("engine.db")).map_err(ServerError::Engine)?;
-        let twin = parkade_twin::Twin::open(Some(data.join("payments.journal"))).map_err(ServerError::Twin)?;
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
         let listener = TcpListener::bind(wanted).await.map_err(|error| ServerError::Port(wanted, error))?;
         let address = listener.local_addr().map_err(|error| ServerError::Port(wanted, error))?;
 
         let platform =
             Platform::open(engine, &wiring, settings.clock, settings.clock_speed).map_err(ServerError::Local)?;
+        let twin = twin(data.join("payments.journal"), &platform.clock)?;
         let functions = functions(&platform, identity, address)?;
         let app = App::assemble(platform, &wiring, &functions).map_err(ServerError::App)?;
         let router = http::router(app.clone(), Some(twin.router()));
+        twin.send_events_to(&format!("http://{address}/v1/webhooks/stripe"), WEBHOOK_SECRET)?;
         Ok(Self { address, app, listener, router, _lock: lock })
     }
 
@@ -134,6 +140,13 @@ impl Server {
         let (served, ()) = tokio::join!(serving, sources);
         served.map_err(ServerError::Serve)
     }
+}
+
+/// The payment twin, in the time of the platform: its signatures are judged by that, and its books are read by that.
+fn twin(journal: PathBuf, clock: &Clock) -> Result<Twin, ServerError> {
+    let clock = clock.clone();
+    let present_s = move || u64::try_from(clock.now().timestamp()).unwrap_or_default();
+    Twin::open_at(Some(journal), present_s).map_err(ServerError::Twin)
 }
 
 fn functions(platform: &Platform, identity: Identity, address: SocketAddr) -> Result<Functions, ServerError> {

@@ -11,11 +11,12 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import checks
 import template as cfn
-from deployment import Deployment, deploy
+from deployment import WEBHOOK_SECRET, Deployment, deploy
 from emulator import Emulator, emulator, free_port, running, wait_until_it_answers
 
 LOGS = cfn.ROOT / "target" / "stack-logs"
@@ -35,6 +36,13 @@ def _binary(name: str) -> str:
 
 def say(text: str) -> None:
     print(text, flush=True)
+
+
+def tell_webhooks(twin_url: str, deployment: Deployment) -> None:
+    """From now on the twin sends its signed events to the deployed webhook, as Stripe does."""
+    body = json.dumps({"url": f"{deployment.url}/v1/webhooks/stripe", "secret": WEBHOOK_SECRET}).encode()
+    with urllib.request.urlopen(f"{twin_url}/_twin/webhook", data=body, timeout=5):
+        pass
 
 
 def play_the_demo(deployment: Deployment) -> None:
@@ -78,6 +86,7 @@ def run() -> int:
             wait_until_it_answers(f"{twin_url}/_twin/books", twin, "the payment twin")
             say(f"stack: emulator on {stack.url}, payment twin on {twin_url}")
             deployment = deploy(stack, twin_url)
+            tell_webhooks(twin_url, deployment)
             say(f"stack: template.yaml deployed after {time.monotonic() - began:.1f} s, API on {deployment.url}")
             witness = checks.Witness(stack, deployment)
             play_the_demo(deployment)

@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use http::{StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Twin;
 use crate::faults::{Chaos, Fault, FaultKind};
@@ -24,6 +24,7 @@ pub(crate) fn router() -> Router<Twin> {
         .route("/_twin/authenticate/{id}/{outcome}", post(authenticate))
         .route("/_twin/disputes/{id}/{outcome}", post(close_dispute))
         .route("/_twin/payout", post(pay_out))
+        .route("/_twin/webhook", post(set_webhook))
         .route("/_twin/books", get(books))
 }
 
@@ -45,6 +46,23 @@ async fn close_dispute(State(twin): State<Twin>, Path((id, outcome)): Path<(Stri
 
 async fn pay_out(State(twin): State<Twin>) -> Response {
     happen(&twin, Command::PayOut).await
+}
+
+/// Where events go from now on.
+async fn set_webhook(State(twin): State<Twin>, body: Bytes) -> Response {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Endpoint {
+        url: String,
+        secret: String,
+    }
+    match serde_json::from_slice::<Endpoint>(&body) {
+        Ok(Endpoint { url, secret }) => match twin.send_events_to(&url, &secret) {
+            Ok(()) => json(StatusCode::OK, &"events go there"),
+            Err(refusal) => json(StatusCode::BAD_REQUEST, &refusal.to_string()),
+        },
+        Err(error) => json(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
 }
 
 /// Lets time pass, and what it ends.

@@ -23,6 +23,7 @@
 //! | `POST /_twin/clock/{seconds}` | lets time pass: reserved money is released after seven days, slow refunds end after a minute |
 //! | `GET`, `POST`, `DELETE /_twin/faults` | faults that the next calls meet ([`Fault`]) |
 //! | `POST /_twin/chaos` | faults by chance, from a seed ([`Twin::chaos`]) |
+//! | `POST /_twin/webhook` | `{"url": …, "secret": …}`: where events go from now on |
 //! | `GET /_twin/books` | every charge, refund and dispute with totals ([`Books`]) |
 //!
 //! With [`Twin::send_events_to`] it also sends Stripe's signed webhooks: of PaymentIntents, SetupIntents, refunds and disputes, and
@@ -50,9 +51,11 @@ mod routes;
 mod saved;
 mod wire;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 
@@ -74,12 +77,19 @@ pub struct InvalidFault(&'static str);
 #[derive(Debug, Clone)]
 pub struct Twin(Arc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
+    /// Epoch seconds.
+    clock: Box<dyn Fn() -> u64 + Send + Sync>,
     ledger: Mutex<Ledger>,
     faults: Mutex<FaultQueue>,
     outbox: Outbox,
     requests: AtomicU64,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("ledger", &self.ledger).field("faults", &self.faults).finish_non_exhaustive()
+    }
 }
 
 impl Twin {
@@ -88,7 +98,16 @@ impl Twin {
     /// # Errors
     /// [`OpenError`] if the journal cannot be read or written, is in use by another process, or is not a journal.
     pub fn open(path: Option<PathBuf>) -> Result<Self, OpenError> {
+        Self::open_at(path, || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()))
+    }
+
+    /// As [`Twin::open`], with the time of another clock (epoch seconds): of a server whose time can be moved.
+    ///
+    /// # Errors
+    /// As [`Twin::open`].
+    pub fn open_at(path: Option<PathBuf>, clock: impl Fn() -> u64 + Send + Sync + 'static) -> Result<Self, OpenError> {
         Ok(Self(Arc::new(Shared {
+            clock: Box::new(clock),
             ledger: Mutex::new(Ledger::open(path.as_deref())?),
             faults: Mutex::default(),
             outbox: Outbox::default(),
@@ -139,10 +158,21 @@ impl Twin {
         Ok(())
     }
 
+    /// How many events nobody has taken yet.
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        self.ledger().undelivered().len()
+    }
+
     /// Every charge and refund so far, with totals.
     #[must_use]
     pub fn books(&self) -> Books {
         self.ledger().books()
+    }
+
+    /// Epoch seconds by the clock it was opened with.
+    fn present_s(&self) -> u64 {
+        (self.0.clock)()
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {

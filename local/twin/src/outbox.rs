@@ -4,7 +4,7 @@
 //! of that happen for certain. Only what happens while an endpoint is set makes events.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Uri};
@@ -174,7 +174,7 @@ async fn deliver(twin: Twin) {
 /// Delivers once; on failure it waits for its next turn.
 async fn attempt(twin: &Twin, delivery: Delivery) {
     let Some(endpoint) = twin.outbox().state().endpoint.clone() else { return };
-    if send(endpoint, delivery.event.body()).await {
+    if send(endpoint, delivery.event.body(), twin.present_s()).await {
         twin.ledger().delivered(&delivery.event.id);
         return;
     }
@@ -182,9 +182,8 @@ async fn attempt(twin: &Twin, delivery: Delivery) {
     twin.outbox().push(Delivery { due: Instant::now() + delivery.pause, pause, ..delivery });
 }
 
-/// Whether the endpoint took it. Signed with the machine's time, which is what the receiver judges by.
-async fn send(endpoint: Endpoint, body: Bytes) -> bool {
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
+/// Whether the endpoint took it. Signed with the time of the clock that the receiver judges by.
+async fn send(endpoint: Endpoint, body: Bytes, time: u64) -> bool {
     let mut signed = format!("{time}.").into_bytes();
     signed.extend_from_slice(&body);
     let signature = hmac::sign(&endpoint.key, &signed);

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -257,7 +257,7 @@ async fn run(twin: Twin, of: Option<Use>, parsed: Result<Command, ApiError>, fau
 /// The answer and the events, under one lock.
 pub(crate) fn execute(twin: &Twin, of: Option<&Use>, command: Command, crash: bool) -> (Reply, Vec<Event>) {
     let mut ledger = current(twin);
-    let now = now(&ledger);
+    let now = now(twin, &ledger);
     let reply = ledger.execute(of, command, now, crash);
     (reply, ledger.take_fresh())
 }
@@ -265,14 +265,14 @@ pub(crate) fn execute(twin: &Twin, of: Option<&Use>, command: Command, crash: bo
 /// The ledger as it is now: what time has ended is ended.
 pub(crate) fn current(twin: &Twin) -> MutexGuard<'_, Ledger> {
     let mut ledger = twin.ledger();
-    let now = now(&ledger);
+    let now = now(twin, &ledger);
     ledger.pass_time(now);
     ledger
 }
 
 /// Epoch seconds by the twin's clock.
-fn now(ledger: &Ledger) -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs()) + ledger.clock_ahead_s()
+fn now(twin: &Twin, ledger: &Ledger) -> u64 {
+    twin.present_s() + ledger.clock_ahead_s()
 }
 
 /// A test key is needed; which one does not matter, there is one account.

@@ -137,8 +137,12 @@ impl Cashier {
         let request = self.request(payment, NO_METHOD, None)?;
         match self.breaker.around(now_s, self.stripe.create_payment_intent(&request)).await? {
             Err(PaymentError::Unknown(Uncertainty::KeyReused)) => Ok(true),
-            // The request was judged by its content: there was no earlier one.
-            Err(PaymentError::Refused { .. } | PaymentError::Declined { .. }) => Ok(false),
+            // The request was judged by its content, or the key is bound to this very request: there was no earlier one.
+            Err(
+                PaymentError::Refused { .. }
+                | PaymentError::Declined { .. }
+                | PaymentError::Unknown(Uncertainty::ServerError { replayed: true, .. }),
+            ) => Ok(false),
             Err(error) => Err(error.into()),
             Ok(_) => Err(Failure::Inconsistent("the provider knows a means of payment that does not exist")),
         }
