@@ -129,7 +129,7 @@ impl Quoted {
 
     fn check_out(&self) -> Result<QuoteView, Problem> {
         let (d, rules) = (&self.dossier, self.pricing.rules());
-        let change = decide::check_out(d, rules, self.now.timestamp(), NO_MARK).map_err(refusal_problem)?;
+        let change = decide::check_out(d, rules, self.now.timestamp(), NO_MARK, None).map_err(refusal_problem)?;
         let (r, after) = (&d.reservation, &change.reservation);
         let reason = match after.price_minor {
             same if same == r.price_minor => SettlementReason::AsBooked,

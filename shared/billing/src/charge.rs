@@ -4,7 +4,9 @@
 //! card and died before it could record that. The records do not tell whether somebody has asked, the provider does: each key belongs to
 //! one request, so another request with the same key, one that no card pays, tells whether the key was used.
 
-use parkade_domain::payment::{ClientSecret, Means, Payment, PaymentStatus, Word};
+use parkade_domain::payment::{
+    ClientSecret, Means, Payment, PaymentKind, PaymentStatus, Purpose as PaymentPurpose, Word,
+};
 use parkade_payments::{
     Capture, Charge, ChargeRequest, ChargeStatus, ChargeTerms, PaymentError, Presence, ProviderId, Purpose,
     Uncertainty, provider_key,
@@ -66,7 +68,8 @@ impl Cashier {
             return Err(Failure::Inconsistent("a charge without a means of payment"));
         };
         let request = self.request(payment, method, customer.as_deref())?;
-        let presence = if customer.is_some() { Presence::OffSession } else { Presence::OnSession };
+        let absent = payment.kind == PaymentKind::Charge(PaymentPurpose::Exit);
+        let presence = if absent { Presence::OffSession } else { Presence::OnSession };
         let terms = ChargeTerms { capture: Capture::Automatic, presence };
         let answer = self.breaker.around(now_s, self.stripe.create_payment_intent_on(&request, terms)).await?;
         let charge = match answer {

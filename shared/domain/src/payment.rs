@@ -14,6 +14,8 @@ pub enum Purpose {
     Booking,
     /// What is owed on top of it: an extension, an overstay, a walk-in's stay.
     Balance,
+    /// What is owed at the exit, billed to a saved card while nobody is asked.
+    Exit,
 }
 
 /// Charge or refund.
@@ -153,12 +155,13 @@ pub enum PaymentStatus {
 }
 
 impl PaymentKind {
-    /// The name in the provider's key, in the API and in the stored item: `booking`, `balance` or `refund`.
+    /// The name in the API and in the stored item: `booking`, `balance`, `exit` or `refund`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Charge(Purpose::Booking) => "booking",
             Self::Charge(Purpose::Balance) => "balance",
+            Self::Charge(Purpose::Exit) => "exit",
             Self::Refund { .. } => "refund",
         }
     }

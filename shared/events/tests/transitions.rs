@@ -51,7 +51,7 @@ impl Given {
             Status::Confirmed => confirmed(),
             Status::CheckedIn => inside(),
             Status::Completed => {
-                let change = decide::check_out(&inside(), self.rules(), T0_S + 7_200, mark(3)).unwrap();
+                let change = decide::check_out(&inside(), self.rules(), T0_S + 7_200, mark(3), None).unwrap();
                 after(&inside(), change)
             }
             Status::Cancelled => {
@@ -153,11 +153,11 @@ fn outcomes(given: &Given, d: &Dossier, command: Command) -> Vec<(Change, &'stat
             vec![(decide::check_in(d, rules, T0_S + 3_600, mark(9)).unwrap(), &["parking.entry.v1"])]
         }
         Command::CheckOut => {
-            let change = decide::check_out(d, rules, T0_S + 7_000, mark(9)).unwrap();
+            let change = decide::check_out(d, rules, T0_S + 7_000, mark(9), None).unwrap();
             vec![(change, &["parking.exit.v1", "reservation.completed.v1"])]
         }
         Command::CheckOutOfOccurrence => {
-            vec![(decide::check_out(d, rules, T0_S + 7_000, mark(9)).unwrap(), &["parking.exit.v1"])]
+            vec![(decide::check_out(d, rules, T0_S + 7_000, mark(9), None).unwrap(), &["parking.exit.v1"])]
         }
         Command::Overstay => {
             let longest = LotPolicy { max_session_minutes: 60, ..LotPolicy::default() };

@@ -7,7 +7,7 @@ use parkade_domain::reservation::{Reason, Status};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{Features, fits};
 
-use crate::execute::{Cause, CommandError, Commit, Done, Order, contended, merged};
+use crate::execute::{Begun, Cause, CommandError, Commit, Done, Order, PLANS_MAX, contended, merged};
 use crate::pricing::Pricing;
 use crate::reserve::Reserve;
 use crate::{Access, Store};
@@ -101,12 +101,28 @@ impl Store {
         self.execute(order, |d, c| Ok(decide::check_in(d, c.rules(), order.now_s, order.mark)?)).await
     }
 
-    /// Lets a vehicle out; frees what is left of its time and settles the price (G1, T4, T5).
+    /// Lets a vehicle out; frees what is left of its time and settles the price (G1, T4, T5). If something is owed and its user wants
+    /// that, the intent to bill a saved card is part of the same transaction.
     ///
     /// # Errors
     /// [`CommandError`].
     pub async fn check_out(&self, order: &Order) -> Result<Done, CommandError> {
-        self.execute(order, |d, c| Ok(decide::check_out(d, c.rules(), order.now_s, order.mark)?)).await
+        for _ in 0..PLANS_MAX {
+            let (before, context) = match self.begin(order).await? {
+                Begun::Replay(done) => return Ok(done),
+                Begun::New(before, context) => (before, context),
+            };
+            let leave = |payer| decide::check_out(&before, context.rules(), order.now_s, order.mark, payer);
+            let mut change = leave(None)?;
+            if change.reservation.due_minor() > 0 {
+                let payer = self.automatic_means(&before.reservation.user).await;
+                change = leave(payer.as_ref())?;
+            }
+            if let Some(done) = self.finish(order, &context, before, change).await? {
+                return Ok(done);
+            }
+        }
+        Err(contended())
     }
 
     /// Admits a vehicle without a reservation: claims a fitting spot from now for the policy's first stretch, or for what is left until

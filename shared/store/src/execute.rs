@@ -20,7 +20,7 @@ use crate::{Store, calendar, keys};
 
 /// How often a command is planned anew because something it read moved. A record is contended by a driver, a gate and a sweep, and a
 /// tile by its 8 spots' users: more than a few rounds means the store is not healthy.
-const PLANS_MAX: u32 = 12;
+pub(crate) const PLANS_MAX: u32 = 12;
 
 /// Who may act on a reservation. Anyone else is told that it does not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +138,14 @@ impl From<Refusal> for CommandError {
     }
 }
 
+/// A command that begins.
+pub(crate) enum Begun {
+    /// It was carried out before.
+    Replay(Done),
+    /// What it decides on.
+    New(Dossier, Pricing),
+}
+
 /// What became of a planned change.
 pub(crate) enum Commit {
     Written,
@@ -184,25 +192,47 @@ impl Store {
         decide: impl Fn(&Dossier, &Pricing) -> Result<Change, CommandError>,
     ) -> Result<Done, CommandError> {
         for _ in 0..PLANS_MAX {
-            let before = self.dossier(order.id, &order.access).await?;
-            match before.reservation.seen(order.mark) {
-                Seen::Replay => return Ok(Done { dossier: before, replayed: true }),
-                Seen::KeyReused => return Err(CommandError::KeyReused),
-                Seen::New => {}
-            }
-            let current = before.reservation.version;
-            if order.expected_version.is_some_and(|expected| expected != current) {
-                return Err(CommandError::VersionMismatch { current });
-            }
-            let context = self.pricing_of(&before.reservation).await?;
+            let (before, context) = match self.begin(order).await? {
+                Begun::Replay(done) => return Ok(done),
+                Begun::New(before, context) => (before, context),
+            };
             let change = decide(&before, &context)?;
-            match self.commit(&context.facts, &[(&before, &change)], order.now_s).await? {
-                Commit::Written => return Ok(Done { dossier: merged(before, change), replayed: false }),
-                Commit::Moved => {}
-                Commit::Taken(..) => return Err(CommandError::SpotTaken),
+            if let Some(done) = self.finish(order, &context, before, change).await? {
+                return Ok(done);
             }
         }
         Err(contended())
+    }
+
+    /// Reads what a command decides on, or finds that it was carried out before.
+    pub(crate) async fn begin(&self, order: &Order) -> Result<Begun, CommandError> {
+        let before = self.dossier(order.id, &order.access).await?;
+        match before.reservation.seen(order.mark) {
+            Seen::Replay => return Ok(Begun::Replay(Done { dossier: before, replayed: true })),
+            Seen::KeyReused => return Err(CommandError::KeyReused),
+            Seen::New => {}
+        }
+        let current = before.reservation.version;
+        if order.expected_version.is_some_and(|expected| expected != current) {
+            return Err(CommandError::VersionMismatch { current });
+        }
+        let context = self.pricing_of(&before.reservation).await?;
+        Ok(Begun::New(before, context))
+    }
+
+    /// Writes what a command decided; `None` if what it read has moved, so that it begins anew.
+    pub(crate) async fn finish(
+        &self,
+        order: &Order,
+        context: &Pricing,
+        before: Dossier,
+        change: Change,
+    ) -> Result<Option<Done>, CommandError> {
+        match self.commit(&context.facts, &[(&before, &change)], order.now_s).await? {
+            Commit::Written => Ok(Some(Done { dossier: merged(before, change), replayed: false })),
+            Commit::Moved => Ok(None),
+            Commit::Taken(..) => Err(CommandError::SpotTaken),
+        }
     }
 
     /// Writes changes of one lot's reservations in one transaction: calendar, records and payments together or not at all.

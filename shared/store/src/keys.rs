@@ -65,14 +65,29 @@ pub(crate) fn owner_partition(user: &UserId) -> String {
     format!("U#{user}")
 }
 
+pub(crate) const PAYER: &str = "PAYER";
+pub(crate) const CARD_PREFIX: &str = "CARD#";
+
+pub(crate) fn card_sort(method: &str) -> String {
+    format!("{CARD_PREFIX}{method}")
+}
+
+/// Of a plate that is enrolled for automatic billing.
+pub(crate) fn enrolled_partition(index: &[u8; 16]) -> String {
+    format!("PLATE#{}", hex(index))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Sorts a user's reservations by start; the id makes it unique, so a cursor never skips one.
 pub(crate) fn owner_sort(start: Minute, id: ReservationId) -> String {
     format!("{:010}#{}", start.0, id.code())
 }
 
 pub(crate) fn plate_partition(lot: &LotId, index: &[u8; 16]) -> String {
-    let hex: String = index.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("P#{lot}#{hex}")
+    format!("P#{lot}#{}", hex(index))
 }
 
 pub(crate) fn plate_sort(start: Minute) -> String {

@@ -1,9 +1,9 @@
 //! What happens at the gate: entry, exit, and staying longer than booked. An exit always opens (G1).
 
-use super::money::with_refunds;
+use super::money::{exit_charge, with_refunds};
 use super::{Change, Dossier, Refusal, Rules, after, agreed, minute};
 use crate::ids::Claimant;
-use crate::payment::RefundReason;
+use crate::payment::{Means, RefundReason};
 use crate::reservation::{Command, Mark, Reason, Reservation};
 use crate::settlement::{self, Stay};
 use crate::tariff::{Basis, Feature, Price, PriceRequest, TariffError};
@@ -33,11 +33,26 @@ pub fn check_in(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result
     Ok(Change { reservation: next, payments: Vec::new() })
 }
 
-/// Lets the vehicle out: the claim is cut, the policy settles an early or a late exit, a debt is recorded (G1, T4, T5).
+/// Lets the vehicle out: the claim is cut, the policy settles an early or a late exit, a debt is recorded (G1, T4, T5). With a `payer`
+/// the intent to bill it is part of the same change.
 ///
 /// # Errors
 /// [`Refusal::State`], [`Refusal::Tariff`].
-pub fn check_out(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result<Change, Refusal> {
+pub fn check_out(
+    d: &Dossier,
+    rules: Rules<'_>,
+    now_s: i64,
+    mark: Mark,
+    payer: Option<&Means>,
+) -> Result<Change, Refusal> {
+    let mut change = leave(d, rules, now_s, mark)?;
+    if let Some(intent) = payer.and_then(|means| exit_charge(d, &change, means, now_s, mark)) {
+        change.payments.push(intent);
+    }
+    Ok(change)
+}
+
+fn leave(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result<Change, Refusal> {
     let r = &d.reservation;
     after(r.status, Command::CheckOut)?;
     let left_at = Minute((now_s + 59).div_euclid(60));
@@ -88,7 +103,7 @@ pub fn overstay(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result
     let step = i64::from(rules.lot.policy.overstay_step_minutes);
     let end = claim.end().max(minute(now_s)).plus(step);
     if claim.end() >= longest {
-        let mut closed = check_out(d, rules, claim.end().epoch_s(), mark)?;
+        let mut closed = leave(d, rules, claim.end().epoch_s(), mark)?;
         closed.reservation.reason = Some(Reason::NoExitEvidence);
         return Ok(closed);
     }

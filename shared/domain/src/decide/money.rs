@@ -31,11 +31,35 @@ pub fn pay(d: &Dossier, now_s: i64, mark: Mark, means: Means) -> Result<Payment,
     if number > CHARGES_MAX {
         return Err(Refusal::TooManyPayments);
     }
-    Ok(Payment {
+    Ok(requested(r, number, PaymentKind::Charge(purpose), r.due_minor(), means, mark, now_s))
+}
+
+/// The intent to bill at the exit what it leaves owed; `None` if nothing is, or if it cannot be asked for now: then it stays a debt.
+pub(super) fn exit_charge(d: &Dossier, exit: &Change, means: &Means, now_s: i64, mark: Mark) -> Option<Payment> {
+    let due_minor = exit.reservation.due_minor();
+    let number = next_number(&d.payments).ok().filter(|number| *number <= CHARGES_MAX)?;
+    if due_minor <= 0 || d.payments.iter().any(Payment::is_open_charge) {
+        return None;
+    }
+    let kind = PaymentKind::Charge(Purpose::Exit);
+    Some(requested(&exit.reservation, number, kind, due_minor, means.clone(), mark, now_s))
+}
+
+/// A payment that nobody has asked the provider for yet.
+fn requested(
+    r: &Reservation,
+    number: u8,
+    kind: PaymentKind,
+    amount_minor: i64,
+    means: Means,
+    mark: Mark,
+    now_s: i64,
+) -> Payment {
+    Payment {
         id: PaymentId { reservation: r.id, number },
-        kind: PaymentKind::Charge(purpose),
+        kind,
         status: PaymentStatus::Requested,
-        amount_minor: r.due_minor(),
+        amount_minor,
         currency: r.currency,
         means,
         provider_reference: None,
@@ -45,7 +69,7 @@ pub fn pay(d: &Dossier, now_s: i64, mark: Mark, means: Means) -> Result<Payment,
         requested_at_s: now_s,
         settled_at_s: None,
         version: 1,
-    })
+    }
 }
 
 /// How soon before its end a hold is kept on: longer than the pause between two tries of a payment.
@@ -162,21 +186,8 @@ pub(super) fn with_refunds(
     let mut payments: Vec<Payment> = Vec::new();
     for (of, amount_minor) in parts {
         let known: Vec<Payment> = d.payments.iter().chain(&payments).cloned().collect();
-        payments.push(Payment {
-            id: PaymentId { reservation: next.id, number: next_number(&known)? },
-            kind: PaymentKind::Refund { of, reason },
-            status: PaymentStatus::Requested,
-            amount_minor,
-            currency: next.currency,
-            means: Means::returned_by_provider(),
-            provider_reference: None,
-            decline_code: None,
-            client_secret: None,
-            mark,
-            requested_at_s: now_s,
-            settled_at_s: None,
-            version: 1,
-        });
+        let (number, kind) = (next_number(&known)?, PaymentKind::Refund { of, reason });
+        payments.push(requested(&next, number, kind, amount_minor, Means::returned_by_provider(), mark, now_s));
     }
     next.refunded_minor += too_much;
     Ok(Change { reservation: next, payments })

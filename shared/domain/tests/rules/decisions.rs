@@ -215,7 +215,7 @@ fn leaving_early_frees_the_rest_and_refunds_it() {
     let world = World::new();
     let d = world.confirmed();
     let inside = apply(&d, decide::check_in(&d, world.rules(), minute(12, 0).epoch_s(), mark(1)).unwrap());
-    let change = decide::check_out(&inside, world.rules(), minute(14, 0).epoch_s() - 20, mark(2)).unwrap();
+    let change = decide::check_out(&inside, world.rules(), minute(14, 0).epoch_s() - 20, mark(2), None).unwrap();
     let after = apply(&inside, change);
     assert_eq!(after.reservation.status, Status::Completed);
     assert_eq!(after.reservation.claims, vec![window(minute(12, 0), minute(14, 0))]);
@@ -227,7 +227,8 @@ fn leaving_65_minutes_late_owes_the_overstay() {
     let world = World::new();
     let d = world.confirmed();
     let inside = apply(&d, decide::check_in(&d, world.rules(), minute(12, 0).epoch_s(), mark(1)).unwrap());
-    let after = apply(&inside, decide::check_out(&inside, world.rules(), minute(17, 5).epoch_s(), mark(2)).unwrap());
+    let after =
+        apply(&inside, decide::check_out(&inside, world.rules(), minute(17, 5).epoch_s(), mark(2), None).unwrap());
     assert_eq!(after.reservation.due_minor(), 1_500);
     let settled = pay(after, minute(17, 6));
     assert_eq!((settled.reservation.status, settled.reservation.due_minor()), (Status::Completed, 0));
@@ -263,7 +264,8 @@ fn a_series_goes_on_after_each_exit_and_each_missed_day() {
     assert_eq!(held.reservation.price_minor, 3 * 1_600);
     let d = pay(held, minute(6, 1));
     let inside = apply(&d, decide::check_in(&d, world.rules(), minute(9, 0).epoch_s(), mark(1)).unwrap());
-    let first = apply(&inside, decide::check_out(&inside, world.rules(), minute(12, 0).epoch_s(), mark(2)).unwrap());
+    let first =
+        apply(&inside, decide::check_out(&inside, world.rules(), minute(12, 0).epoch_s(), mark(2), None).unwrap());
     assert_eq!((first.reservation.status, first.reservation.claims.len()), (Status::Confirmed, 2));
     let missed = decide::no_show(&first, world.rules(), minute(24 + 9, 30).epoch_s(), mark(3), false).unwrap();
     let second = apply(&first, missed);
@@ -315,7 +317,7 @@ fn shortening_a_stay_from_inside_refunds_what_leaving_then_would() {
         &inside,
         decide::modify(&inside, world.rules(), at, mark(2), shorter, (SpotIndex(0), Features::default())).unwrap(),
     );
-    let left = decide::check_out(&cut, world.rules(), minute(13, 0).epoch_s(), mark(3)).unwrap();
+    let left = decide::check_out(&cut, world.rules(), minute(13, 0).epoch_s(), mark(3), None).unwrap();
     assert!(refunds(&apply(&cut, left)).is_empty());
 }
 
@@ -399,7 +401,7 @@ fn play(world: &World, d: &Dossier, step: Step, now: Minute, key: u64) -> Option
             decide::modify(d, world.rules(), now_s, mark, wish, (d.reservation.spot, Features::default()))
         }
         Step::CheckIn => decide::check_in(d, world.rules(), now_s, mark),
-        Step::CheckOut => decide::check_out(d, world.rules(), now_s, mark),
+        Step::CheckOut => decide::check_out(d, world.rules(), now_s, mark, None),
         Step::Overstay => decide::overstay(d, world.rules(), now_s, mark),
     };
     change.ok().map(|change| apply(d, change))

@@ -67,6 +67,7 @@ pub(crate) fn read(item: &Item) -> Result<Payment, StoreError> {
     let kind = match reader.text("k")? {
         "booking" => PaymentKind::Charge(Purpose::Booking),
         "balance" => PaymentKind::Charge(Purpose::Balance),
+        "exit" => PaymentKind::Charge(Purpose::Exit),
         "refund" => PaymentKind::Refund { of: reader.number("of")?, reason: refund_reason(&reader)? },
         other => return Err(reader.corrupt(format!("kind {other} is unknown"))),
     };
