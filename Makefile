@@ -83,7 +83,7 @@ stack: .venv/stack/.done ## Deploy template.yaml to a local AWS emulator and pla
 	$(CARGO_LAMBDA) build --compiler cargo --profile $(STACK_PROFILE) $(PACKAGES)
 	$(STACK_PYTHON) tests/stack
 
-provider: .venv/provider/.done ## Drive the payment twin with Stripe's official client
+provider: .venv/provider/.done .tools/stateful-mock/.done ## Check the payment twin with Stripe's official client and against other fakes
 	cargo build -p parkade-twin --bins
 	.venv/provider/bin/python tests/provider
 
@@ -98,7 +98,7 @@ bench: ## Measure what the README claims, on the release binaries (needs valgrin
 	cargo bench -p parkade-domain
 
 # --------------------------------------------------------------------------------------------------------------- tools --
-tools: .venv/template/.done .venv/stack/.done .venv/provider/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need
+tools: .venv/template/.done .venv/stack/.done .venv/provider/.done .tools/stateful-mock/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need
 
 # An environment each, because the emulator and the SAM CLI want different versions of the same library.
 .venv/template/.done: infra/requirements.txt
@@ -108,6 +108,14 @@ tools: .venv/template/.done .venv/stack/.done .venv/provider/.done .tools/nextes
 	rm -rf $(@D)
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps -r $<
+	touch $@
+
+# With the Node that came from PyPI, so that a machine needs none.
+.tools/stateful-mock/.done: tests/provider/package.json tests/provider/package-lock.json | .venv/provider/.done
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	cp tests/provider/package.json tests/provider/package-lock.json $(@D)
+	cd $(@D) && PATH=$(CURDIR)/.venv/provider/bin:$$PATH npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 # Unoptimised builds of these tools run for a second or two and compile in one minute instead of many.

@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Twin;
 use crate::faults::{Chaos, Fault, FaultKind};
-use crate::outbox::publish;
 use crate::params::Command;
-use crate::routes::{current, execute, respond};
+use crate::routes::{execute, respond, tick};
 
 pub(crate) fn router() -> Router<Twin> {
     Router::new()
@@ -72,9 +71,8 @@ async fn advance_clock(State(twin): State<Twin>, Path(seconds): Path<u64>) -> Re
 
 /// What nobody at the merchant's does.
 async fn happen(twin: &Twin, command: Command) -> Response {
-    let (reply, mut events) = execute(twin, None, command, false);
-    events.extend(current(twin).take_fresh());
-    publish(twin, events, FaultKind::Approve).await;
+    let reply = execute(twin, None, command, FaultKind::Approve).await;
+    tick(twin).await;
     respond(twin, reply)
 }
 

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use crate::Twin;
 use crate::faults::FaultKind;
-use crate::routes::current;
+use crate::routes::tick;
 
 /// Stripe waits that long for an endpoint at least.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -165,8 +165,7 @@ async fn deliver(twin: Twin) {
         };
         // Something due earlier may come meanwhile; running out of time is the other way to go on.
         if tokio::time::timeout_at(due.into(), twin.outbox().changed.notified()).await.is_err() {
-            let ended = current(&twin).take_fresh();
-            publish(&twin, ended, FaultKind::Approve).await;
+            tick(&twin).await;
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::faults::{Fault, FaultKind, Target};
 use crate::form::Form;
 use crate::keys::{Admission, Use};
 use crate::ledger::Ledger;
-use crate::outbox::{Event, publish};
+use crate::outbox::publish;
 use crate::params::{self, Command};
 use crate::reply::{ApiError, Reply};
 use crate::{Twin, knobs};
@@ -248,22 +248,30 @@ async fn run(twin: Twin, of: Option<Use>, parsed: Result<Command, ApiError>, fau
     if fault.fault == FaultKind::Slow {
         tokio::time::sleep(Duration::from_millis(fault.ms)).await;
     }
-    let crash = fault.fault == FaultKind::ExecuteThen500;
-    let (reply, events) = execute(&twin, of.as_ref(), command, crash);
-    publish(&twin, events, fault.fault).await;
+    execute(&twin, of.as_ref(), command, fault.fault).await
+}
+
+/// Does what was admitted and tells it, with the fault it met; what time had ended meanwhile is told without.
+pub(crate) async fn execute(twin: &Twin, of: Option<&Use>, command: Command, fault: FaultKind) -> Reply {
+    let (reply, ended, events) = {
+        let mut ledger = current(twin);
+        let (ended, now) = (ledger.take_fresh(), now(twin, &ledger));
+        let reply = ledger.execute(of, command, now, fault == FaultKind::ExecuteThen500);
+        (reply, ended, ledger.take_fresh())
+    };
+    publish(twin, ended, FaultKind::Approve).await;
+    publish(twin, events, fault).await;
     reply
 }
 
-/// The answer and the events, under one lock.
-pub(crate) fn execute(twin: &Twin, of: Option<&Use>, command: Command, crash: bool) -> (Reply, Vec<Event>) {
-    let mut ledger = current(twin);
-    let now = now(twin, &ledger);
-    let reply = ledger.execute(of, command, now, crash);
-    (reply, ledger.take_fresh())
+/// Tells what time has ended.
+pub(crate) async fn tick(twin: &Twin) {
+    let ended = current(twin).take_fresh();
+    publish(twin, ended, FaultKind::Approve).await;
 }
 
 /// The ledger as it is now: what time has ended is ended.
-pub(crate) fn current(twin: &Twin) -> MutexGuard<'_, Ledger> {
+fn current(twin: &Twin) -> MutexGuard<'_, Ledger> {
     let mut ledger = twin.ledger();
     let now = now(twin, &ledger);
     ledger.pass_time(now);

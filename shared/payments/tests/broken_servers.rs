@@ -7,12 +7,19 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use parkade_domain::money::Currency;
-use parkade_payments::{Charge, ChargeRequest, Config, PaymentError, SecretKey, StripeClient, Uncertainty};
+use parkade_payments::{
+    Charge, ChargeRequest, Config, ConfirmRequest, ConfirmSetupRequest, PaymentError, ProviderId, SecretKey,
+    SetupRequest, StripeClient, Uncertainty,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-async fn charge(address: SocketAddr, total_timeout: Duration) -> Result<Charge, PaymentError> {
+fn client(address: SocketAddr, total_timeout: Duration) -> StripeClient {
     let config = Config { total_timeout, ..Config::new(format!("http://{address}"), SecretKey::new("sk_test_x")) };
+    StripeClient::new(&config).unwrap()
+}
+
+async fn charge(address: SocketAddr, total_timeout: Duration) -> Result<Charge, PaymentError> {
     let request = ChargeRequest {
         amount_minor: 1250,
         currency: Currency::from_code("EUR").unwrap(),
@@ -23,11 +30,11 @@ async fn charge(address: SocketAddr, total_timeout: Duration) -> Result<Charge, 
         payment: "pay_0000000000012_1".into(),
         statement_suffix: None,
     };
-    StripeClient::new(&config).unwrap().create_payment_intent(&request).await
+    client(address, total_timeout).create_payment_intent(&request).await
 }
 
 /// Reads whatever comes, writes `answer` and closes.
-async fn answering(answer: String) -> Result<Charge, PaymentError> {
+async fn server(answer: String) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -37,7 +44,11 @@ async fn answering(answer: String) -> Result<Charge, PaymentError> {
         // The client may hang up before the end of an answer that is too long.
         drop(socket.write_all(answer.as_bytes()).await);
     });
-    charge(address, Duration::from_secs(8)).await
+    address
+}
+
+async fn answering(answer: String) -> Result<Charge, PaymentError> {
+    charge(server(answer).await, Duration::from_secs(8)).await
 }
 
 fn ok(body: &str, length: usize) -> String {
@@ -63,6 +74,29 @@ async fn an_answer_that_is_cut_garbled_too_long_or_about_another_amount_is_unkno
     ] {
         let start: String = answer.chars().take(200).collect();
         assert_eq!(answering(answer).await, Err(PaymentError::Unknown(expected)), "{start}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_about_something_else_than_was_asked_for_is_unknown() {
+    let id = |text: &str| ProviderId::new(text).unwrap();
+    let unreadable = PaymentError::Unknown(Uncertainty::Unreadable);
+    let asked = async |body: &str| client(server(ok(body, body.len())).await, Duration::from_secs(8));
+    let charge = r#"{"id":"pi_1","status":"succeeded","amount":1250,"currency":"eur"}"#;
+    let setup = r#"{"id":"seti_1","status":"succeeded","customer":"cus_1"}"#;
+    for (number, other) in [(1, false), (2, true)] {
+        let [payment_intent, setup_intent, customer] =
+            ["pi", "seti", "cus"].map(|kind| id(&format!("{kind}_{number}")));
+        let key = || "k".to_owned();
+        let request = ConfirmRequest { payment_intent, payment_method: None, idempotency_key: key() };
+        let confirmed = asked(charge).await.confirm_payment_intent(&request).await;
+        let request = ConfirmSetupRequest { setup_intent, payment_method: None, idempotency_key: key() };
+        let consented = asked(setup).await.confirm_setup_intent(&request).await;
+        let request = SetupRequest { customer, user: "u1".into(), idempotency_key: key() };
+        let created = asked(setup).await.create_setup_intent(&request).await;
+        assert_eq!(confirmed.err(), other.then(|| unreadable.clone()));
+        assert_eq!(consented.err(), other.then(|| unreadable.clone()));
+        assert_eq!(created.err(), other.then(|| unreadable.clone()));
     }
 }
 
