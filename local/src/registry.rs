@@ -111,6 +111,7 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
     let stripe = StripeClient::new(&config).map_err(RegistryError::Client)?;
     let cashier = Cashier::new(store.clone(), stripe, STAGE);
     let pay = pay::Deps { common: deps.clone(), cashier: cashier.clone() };
+    let cards = payment_methods::Deps { common: deps.clone(), cashier: cashier.clone() };
     let secrets = WebhookSecrets::new(&foundation.webhook_secret, None).map_err(RegistryError::Webhook)?;
     let webhook = payment_webhook::Deps { cashier: cashier.clone(), secrets };
     Ok([
@@ -123,6 +124,7 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("modify", http!(modify, deps)),
         ("cancel", http!(cancel, deps)),
         ("pay", http!(pay, pay)),
+        ("payment-methods", http!(payment_methods, cards)),
         ("payment-webhook", http!(payment_webhook, webhook)),
         ("get-payment", http!(get_payment, deps)),
         ("list-spots", http!(list_spots, deps)),

@@ -18,6 +18,7 @@ use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, LEDGER, RECORDS};
 use parkade_twin::Twin;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 
 /// When every test begins: a Saturday, 11:00 in Berlin.
 pub(crate) const NOW: &str = "2026-11-21T10:00:00Z";
@@ -42,7 +43,7 @@ macro_rules! routes {
         async fn dispatch(api: &Api, now: DateTime<Utc>, mut request: Request<Vec<u8>>) -> Response<Vec<u8>> {
             $(if request.method() == $method && let Some(path) = matched($path, request.uri().path()) {
                 request.extensions_mut().insert(path);
-                return $function::handle(routes!(@deps api $($deps)?), now, request).await;
+                return Box::pin($function::handle(routes!(@deps api $($deps)?), now, request)).await;
             })+
             panic!("no route {} {}", request.method(), request.uri());
         }
@@ -62,6 +63,10 @@ routes! {
     "PUT" "/v1/reservations/{id}/cancel" => cancel;
     "DELETE" "/v1/reservations/{id}" => cancel;
     "POST" "/v1/payments" => pay with pay;
+    "POST" "/v1/users/{id}/payment-methods" => payment_methods with cards;
+    "GET" "/v1/users/{id}/payment-methods" => payment_methods with cards;
+    "DELETE" "/v1/users/{id}/payment-methods/{method}" => payment_methods with cards;
+    "PUT" "/v1/users/{id}/automatic-payment" => payment_methods with cards;
     "POST" "/v1/webhooks/stripe" => payment_webhook with webhook;
     "GET" "/v1/payments/{id}" => get_payment;
     "GET" "/v1/lots/{lot}/spots" => list_spots;
@@ -188,6 +193,7 @@ pub(crate) struct Api {
     pub(crate) faults: Faults,
     pub(crate) deps: Deps,
     pay: pay::Deps,
+    cards: payment_methods::Deps,
     webhook: payment_webhook::Deps,
     now_s: AtomicI64,
     requests: AtomicU64,
@@ -217,9 +223,10 @@ impl Api {
         let cashier = Cashier::new(store.clone(), stripe, "test");
         let deps = Deps { store, identity };
         let pay = pay::Deps { common: deps.clone(), cashier: cashier.clone() };
+        let cards = payment_methods::Deps { common: deps.clone(), cashier: cashier.clone() };
         let secrets = WebhookSecrets::new(WEBHOOK_SECRET, None).unwrap();
         let webhook = payment_webhook::Deps { cashier, secrets };
-        Self { engine, faults, deps, pay, webhook, now_s, requests }
+        Self { engine, faults, deps, pay, cards, webhook, now_s, requests }
     }
 
     /// As [`Self::new`], with the payment twin.
@@ -292,6 +299,12 @@ impl Api {
         payment
     }
 
+    /// One delivery of a payment's message.
+    pub(crate) async fn carry_out(&self, payment: &str) {
+        let id = payment.parse().unwrap();
+        self.pay.cashier.carry_out(id, self.now().timestamp()).await.unwrap();
+    }
+
     /// The provider's word on a payment.
     pub(crate) async fn settle(&self, payment: &str, approved: bool) {
         let id: PaymentId = payment.parse().unwrap();
@@ -302,6 +315,14 @@ impl Api {
         };
         self.deps.store.settle(id, &outcome, self.now().timestamp()).await.unwrap();
     }
+}
+
+/// What a driver's app asks of the provider itself.
+pub(crate) async fn to_twin(twin: &Twin, path: &str, form: &str) {
+    let request =
+        Request::post(path).header("authorization", "Bearer sk_test_app").body(axum::body::Body::from(form.to_owned()));
+    let answer = twin.router().oneshot(request.unwrap()).await.unwrap();
+    assert!(answer.status().is_success(), "{path}: {}", answer.status());
 }
 
 /// Wherever a price is explained, its lines are its total (P18).

@@ -2,11 +2,13 @@
 
 use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
-use parkade_domain::ids::PaymentId;
-use parkade_domain::payment::{Means, Word};
+use parkade_domain::ids::{PaymentId, UserId};
+use parkade_domain::payment::{ClientSecret, Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Reason};
-use parkade_store::{Access, CommandError, Done, Modification, OutOfService, Reserve, Store, WalkIn};
+use parkade_store::{
+    Access, Card, Cause, CommandError, Done, Modification, Order, OutOfService, PayerError, Reserve, Store, WalkIn,
+};
 use parkade_tests::given::{self, T0, booking, id, window};
 use parkade_tests::world::{order, sweep_one};
 use parkade_tests::{Snapshot, World};
@@ -42,27 +44,51 @@ enum Before {
     ConfirmedAndFollowed,
     Inside,
     InsideAndFollowed,
+    /// As [`Before::Inside`], and the driver's card is billed at the exit.
+    InsideWithCard,
+    /// A card is saved.
+    Card,
     /// A vehicle without a reservation.
     DriveUp,
+    /// A charge is requested and nobody has heard of it since.
+    Charging,
+    /// The provider carried out a charge that the records call void.
+    ChargedAfterVoid,
     /// Cancelled: a refund is requested and the provider has carried it out.
     Refunded,
+    /// As [`Before::Refunded`], and recorded.
+    Returned,
     OutOfService,
 }
 
 /// What is asked.
 #[derive(Debug, Clone)]
 enum Ask {
-    Reserve { spot: Option<&'static str>, windows: Vec<(i64, i64)> },
+    Reserve {
+        spot: Option<&'static str>,
+        windows: Vec<(i64, i64)>,
+    },
     Pay,
     Settle,
     Void,
+    /// The card's issuer asks the driver.
+    Challenge,
+    /// The bank sends a refund back.
+    SendBack,
+    KeepHold,
+    SaveCard,
+    BillCard,
+    ForgetCard,
     Cancel,
     Modify(Modification),
     Enter,
     Leave,
     Sweep(DueKind),
     WalkIn,
-    Close { from: i64, until: i64 },
+    Close {
+        from: i64,
+        until: i64,
+    },
     Open,
     PutLot,
     PutSpots,
@@ -121,6 +147,13 @@ pub(crate) fn cases() -> Vec<Case> {
         case("pay", "refund what came too late", Before::ChargedLateAndFull, 0, Ask::Settle),
         case("pay", "void what is not wanted any more", Before::Swept, 0, Ask::Void),
         case("pay", "record a refund", Before::Refunded, 0, Ask::Settle),
+        case("pay", "record what was taken after it was void", Before::ChargedAfterVoid, 0, Ask::Settle),
+        case("pay", "record a refund that came back", Before::Returned, 0, Ask::SendBack),
+        case("pay", "wait for the driver's answer", Before::Charging, 0, Ask::Challenge),
+        case("pay", "keep a hold for its money", Before::Charging, HOLD_S - 100, Ask::KeepHold),
+        case("pay", "save a card", Before::Nothing, 0, Ask::SaveCard),
+        case("pay", "bill a card automatically", Before::Card, 0, Ask::BillCard),
+        case("pay", "forget a card", Before::Card, 0, Ask::ForgetCard),
         case("change", "cancel a hold", Before::Held, 0, Ask::Cancel),
         case("change", "cancel and refund", Before::Confirmed, 0, Ask::Cancel),
         case("change", "extend", Before::Confirmed, 0, end(ENDS + 30)),
@@ -135,6 +168,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case("gate", "check out", Before::Inside, at(ENDS - BEGINS), Ask::Leave),
         case("gate", "check out early and refund", Before::Inside, at(30), Ask::Leave),
         case("gate", "check out late and owe", Before::Inside, at(ENDS - BEGINS + 40), Ask::Leave),
+        case("gate", "check out late and bill a card", Before::InsideWithCard, at(ENDS - BEGINS + 40), Ask::Leave),
         case("gate", "let a drive-up out", Before::DriveUp, at(50), Ask::Leave),
         case("sweep", "expire a hold", Before::Held, HOLD_S, Ask::Sweep(DueKind::HoldExpiry)),
         case("sweep", "give up on a no-show", Before::Confirmed, at(BEGINS + 45), Ask::Sweep(DueKind::NoShow)),
@@ -191,6 +225,23 @@ impl Case {
                 .map(|intent| format!("{:?} {}", intent.payment, told(&intent.dossier))),
             Ask::Settle => settle(world, store).await.map(done),
             Ask::Void => store.settle(payment(1), &Word::Void, now_s).await.map(done),
+            Ask::Challenge => {
+                let client_secret = ClientSecret::new("pi_1_secret");
+                store
+                    .settle(payment(1), &Word::ActionRequired { reference: "pi_1".to_owned(), client_secret }, now_s)
+                    .await
+                    .map(done)
+            }
+            Ask::SendBack => {
+                store.settle(payment(2), &Word::Declined { code: "refund_failed".to_owned() }, now_s).await.map(done)
+            }
+            Ask::KeepHold => store.keep_hold(&Order::system(id(MINE), Cause::HoldKept, now_s, now_s)).await.map(done),
+            Ask::SaveCard => save_card(store).await.map_err(of_payer),
+            Ask::BillCard => {
+                let payer = store.bill_automatically(&driver(), Some("pm_1"), &[[7; 16], [8; 16]]).await;
+                payer.map(|payer| format!("{payer:?}")).map_err(of_payer)
+            }
+            Ask::ForgetCard => Ok(format!("{:?}", store.forget_card(&driver(), "pm_1").await?)),
             Ask::Cancel => store.cancel(&command, Reason::DriverCancelled).await.map(done),
             Ask::Modify(wish) => store.modify(&command, wish).await.map(done),
             Ask::Enter => store.check_in(&command).await.map(done),
@@ -229,6 +280,25 @@ impl Case {
             Err(error) => return Err(error),
         }
         store.dossier(id(MINE), &Access::System).await.map(|d| told(&d))
+    }
+}
+
+/// The driver of [`MINE`].
+fn driver() -> UserId {
+    booking(MINE, MINE, vec![window(BEGINS, ENDS)]).user
+}
+
+async fn save_card(store: &Store) -> Result<String, PayerError> {
+    let payer = store.remember_customer(&driver(), "cus_1").await?;
+    let (method, brand, last4) = ("pm_1".to_owned(), "visa".to_owned(), "4242".to_owned());
+    store.keep_card(&driver(), &Card { method, brand, last4, exp_month: 12, exp_year: 2030 }).await?;
+    Ok(format!("{payer:?}"))
+}
+
+fn of_payer(error: PayerError) -> CommandError {
+    match error {
+        PayerError::Store(error) => CommandError::Store(error),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -289,6 +359,13 @@ impl Before {
                 confirmed(world, store, MINE, (BEGINS, ENDS)).await;
                 enter(world, store).await;
             }
+            Self::InsideWithCard => {
+                confirmed(world, store, MINE, (BEGINS, ENDS)).await;
+                save_card(store).await.unwrap();
+                store.bill_automatically(&driver(), Some("pm_1"), &[]).await.unwrap();
+                enter(world, store).await;
+            }
+            Self::Card => drop(save_card(store).await.unwrap()),
             Self::InsideAndFollowed => {
                 followed(world, store).await;
                 enter(world, store).await;
@@ -299,6 +376,22 @@ impl Before {
                 store.cancel(&order(id(MINE), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
                 let (refund, _) = store.payment(payment(2), &Access::System).await.unwrap();
                 world.provider().ask(&refund, false);
+            }
+            Self::Returned => {
+                confirmed(world, store, MINE, (1_500, 1_620)).await;
+                store.cancel(&order(id(MINE), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
+                world.deliver(store, payment(2), false).await.unwrap();
+                world.provider().send_back(payment(2));
+            }
+            Self::Charging => {
+                hold(store, MINE, (BEGINS, ENDS), now_s).await;
+                store.pay(&order(id(MINE), 11, 1, now_s), &Means::card("pm_card")).await.unwrap();
+            }
+            Self::ChargedAfterVoid => {
+                charged(world, store, false).await;
+                let later_s = world.clock.advance(HOLD_S);
+                sweep_one(store, DueKind::HoldExpiry, id(MINE), later_s).await.unwrap();
+                store.settle(payment(1), &Word::Void, later_s).await.unwrap();
             }
             Self::OutOfService => {
                 let request = OutOfService {

@@ -46,6 +46,19 @@ impl Provider {
         Word::Succeeded { reference: format!("pi_{}_{}", payment.id.reservation.code(), payment.id.number) }
     }
 
+    /// The driver's bank sends a refund back: what it says of it from now on is no.
+    pub fn send_back(&mut self, id: PaymentId) {
+        if let Some(entry) = self.books.get_mut(&key(id)) {
+            entry.amount_minor = 0;
+        }
+    }
+
+    /// Whether the driver's bank sent a refund back.
+    #[must_use]
+    pub fn is_sent_back(&self, id: PaymentId) -> bool {
+        self.entry(id).is_some_and(|entry| entry.of > 0 && entry.amount_minor == 0)
+    }
+
     /// What it did for a payment, if it was asked.
     #[must_use]
     pub fn entry(&self, id: PaymentId) -> Option<Entry> {

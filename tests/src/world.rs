@@ -7,7 +7,7 @@ use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{PaymentId, ReservationId};
 use parkade_domain::lot::Lot;
-use parkade_domain::payment::{PaymentKind, PaymentStatus, Word};
+use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Mark};
 use parkade_store::{Access, Cause, CommandError, Done, Order, Store, StoreError, TableNames};
@@ -161,8 +161,17 @@ impl World {
         for _ in 0..20 {
             let before = Snapshot::take(&self.engine).truth();
             for d in self.dossiers(&before).await {
-                for payment in d.payments.iter().filter(|p| p.status == PaymentStatus::Requested) {
+                // The message of a handler that died after the charge comes again, also if another one called it void meanwhile.
+                let open = |p: &&Payment| matches!(p.status, PaymentStatus::Requested | PaymentStatus::Void);
+                for payment in d.payments.iter().filter(open) {
                     self.deliver(&store, payment.id, false).await.unwrap();
+                }
+                // The provider tells again of a refund that the bank sent back.
+                let sent_back =
+                    |p: &&Payment| p.status == PaymentStatus::Succeeded && self.provider().is_sent_back(p.id);
+                for payment in d.payments.iter().filter(sent_back) {
+                    let word = Word::Declined { code: "refund_failed".to_owned() };
+                    store.settle(payment.id, &word, self.clock.now_s()).await.unwrap();
                 }
             }
             for kind in [DueKind::HoldExpiry, DueKind::NoShow, DueKind::Overstay] {

@@ -34,6 +34,7 @@ DOSSIER = _needs(Records="Query")
 COMMAND = _all(LOT, TARIFF, DOSSIER, _needs(Records="PutItem", Calendar="GetItem BatchGetItem UpdateItem"))
 FREE_SPOTS = _needs(Calendar="Query")
 CASHIER = _all(COMMAND, FREE_SPOTS, _needs(Derived="GetItem PutItem"))
+KEEP_CARD = _needs(Records="Query GetItem PutItem")
 SPOTS_NOW = _needs(Calendar="GetItem BatchGetItem", Records="GetItem BatchGetItem")
 
 # What the methods of the store and the helpers of the runtime call, by the text of their call.
@@ -59,7 +60,15 @@ CALLS: dict[str, Needs] = {
     "cashier.carry_out(": CASHIER,
     "cashier.carry_out_known(": CASHIER,
     "cashier.call_off(": CASHIER,
-    "cashier.take_hint(": CASHIER,
+    # It may be about a card, which it then keeps.
+    "cashier.take_hint(": _all(CASHIER, KEEP_CARD),
+    "cashier.begin_card(": _needs(Records="GetItem PutItem"),
+    "cashier.finish_card(": KEEP_CARD,
+    "cashier.remove_card(": _needs(Records="Query GetItem PutItem DeleteItem"),
+    "store.payer(": _needs(Records="GetItem"),
+    "store.cards(": _needs(Records="Query"),
+    "store.bill_automatically(": _needs(Records="GetItem PutItem DeleteItem ConditionCheckItem"),
+    "store.enrolled(": _needs(Records="GetItem"),
     "store.reserve(": _all(COMMAND, FREE_SPOTS, _needs(Derived="GetItem")),
     "store.modify(": _all(COMMAND, FREE_SPOTS),
     "store.cancel(": COMMAND,

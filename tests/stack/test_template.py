@@ -18,7 +18,7 @@ import template as cfn
 from samtranslator.translator.transform import transform
 
 SECRETS = ["PARKADE_MASTER_KEY", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"]
-STRIPE_CLIENTS = ["Pay", "PaymentWebhook", "OnPaymentRequested"]
+STRIPE_CLIENTS = ["Pay", "PaymentMethods", "PaymentWebhook", "OnPaymentRequested"]
 ROUTES = {
     "reserve": ["POST /v1/reservations"],
     "get-reservation": ["GET /v1/reservations/{id}"],
@@ -26,6 +26,12 @@ ROUTES = {
     "cancel": ["PUT /v1/reservations/{id}/cancel", "DELETE /v1/reservations/{id}"],
     "list-reservations": ["GET /v1/users/{id}/reservations"],
     "pay": ["POST /v1/payments"],
+    "payment-methods": [
+        "POST /v1/users/{id}/payment-methods",
+        "GET /v1/users/{id}/payment-methods",
+        "DELETE /v1/users/{id}/payment-methods/{method}",
+        "PUT /v1/users/{id}/automatic-payment",
+    ],
     "payment-webhook": ["POST /v1/webhooks/stripe"],
     "get-payment": ["GET /v1/payments/{id}"],
     "quote": ["POST /v1/quotes"],

@@ -13,7 +13,7 @@ use parkade_domain::time::Minute;
 use parkade_domain::vehicle::Vehicle;
 use parkade_identity::fingerprint;
 use parkade_runtime::Deps;
-use parkade_runtime::lanes::Lane;
+use parkade_runtime::lanes::{Lane, enrolled_index};
 use parkade_runtime::problems::command_problem;
 use parkade_runtime::stays::{lot, stay_view};
 use parkade_store::{Done, WalkIn};
@@ -86,10 +86,17 @@ async fn usable(lane: &Lane<'_>, plate: &PlateInput, stays: &[Reservation]) -> R
     begun.map_or_else(early, |id| Ok(Some(id)))
 }
 
-/// A session of its own, on the best free spot. It belongs to the lane that opened (G14).
+/// A session of its own, on the best free spot. It belongs to who has enrolled the plate, whose card is then billed at the exit (G7), or
+/// else to the lane that opened (G14).
 async fn admit(lane: &Lane<'_>, vehicle: Vehicle, plate: Option<&PlateInput>) -> Result<Done, Problem> {
-    let (keys, lot, user) = (lane.deps.identity.keys(), lane.lot.clone(), lane.subject.clone());
-    let id = ReservationId::new(Claimant::WalkIn, keys.reservation_hash(&user, lane.key));
+    let (keys, lot) = (lane.deps.identity.keys(), lane.lot.clone());
+    let id = ReservationId::new(Claimant::WalkIn, keys.reservation_hash(&lane.subject, lane.key));
+    let user = match plate.and_then(|plate| enrolled_index(keys, &plate.plate)) {
+        // Without an answer the vehicle is a stranger's: the entry degrades to a ticket (G1).
+        Some(index) => lane.deps.store.enrolled(&index).await.ok().flatten(),
+        None => None,
+    };
+    let user = user.unwrap_or_else(|| lane.subject.clone());
     let plate = plate.map(|plate| keys.seal_plate(&lot, id, &plate.plate, &plate.typed)).transpose();
     let plate = plate.map_err(|error| Problem::internal(&error))?;
     let fingerprint = fingerprint(&[

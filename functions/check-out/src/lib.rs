@@ -9,7 +9,7 @@ use parkade_api::wire::{AmountView, ExitView};
 use parkade_api::{Answer, Code, Problem, idempotency_key, read_json, respond_to};
 use parkade_domain::decide::Dossier;
 use parkade_domain::ids::ReservationId;
-use parkade_domain::payment::{Payment, PaymentKind};
+use parkade_domain::payment::{PaymentKind, Purpose};
 use parkade_domain::reservation::{Mark, Status};
 use parkade_runtime::Deps;
 use parkade_runtime::lanes::Lane;
@@ -54,12 +54,14 @@ async fn inside(lane: &Lane<'_>, plate: &PlateInput) -> Result<ReservationId, Pr
 
 fn view(pricing: &Pricing, dossier: &Dossier, mark: Mark) -> ExitView {
     let stay = &dossier.reservation;
-    let of_this_exit = |payment: &&Payment| payment.mark == mark && matches!(payment.kind, PaymentKind::Refund { .. });
-    let refunds = dossier.payments.iter().filter(of_this_exit);
+    let of_this_exit = || dossier.payments.iter().filter(|payment| payment.mark == mark);
+    let refunds = of_this_exit().filter(|payment| matches!(payment.kind, PaymentKind::Refund { .. }));
+    let billed = of_this_exit().find(|payment| payment.kind == PaymentKind::Charge(Purpose::Exit));
     ExitView {
         reservation: priced_view(pricing, stay),
         price: owed(pricing, stay),
         refund: AmountView::new(refunds.map(|payment| payment.amount_minor).sum(), stay.currency),
         balance_due: AmountView::new(stay.due_minor().max(0), stay.currency),
+        payment_id: billed.map(|payment| payment.id.to_string()),
     }
 }

@@ -71,6 +71,8 @@ problems! {
         "The lot has no tariff of this version.";
     PaymentNotFound = "payment_not_found", NOT_FOUND, "There is no such payment", false,
         "The payment does not exist or is not yours.";
+    PaymentMethodNotFound = "payment_method_not_found", NOT_FOUND, "There is no such saved card", false,
+        "The card or its setup does not exist or is not yours. Save a card first.";
     RouteNotFound = "route_not_found", NOT_FOUND, "There is no such route", false,
         "No operation has this method and path.";
     PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The payment was declined", false,
@@ -97,6 +99,12 @@ problems! {
         "A reservation has at most 99 charges and refunds. An operator has to settle the rest.";
     PlateAmbiguous = "plate_ambiguous", CONFLICT, "The plate tells no single stay", false,
         "Several stays of the lot have this plate now. Ask for the code or the reservation id.";
+    CardNotEntered = "card_not_entered", CONFLICT, "The card is not entered yet", true,
+        "Enter the card with the payment provider's library and the setup's client secret, then ask again.";
+    TooManyCards = "too_many_cards", CONFLICT, "Too many cards are saved", false,
+        "A user keeps at most 10 cards. Remove one first.";
+    PlateEnrolled = "plate_enrolled", CONFLICT, "The plate is enrolled by somebody else", false,
+        "Another user has enrolled the plate for automatic billing. An operator can settle whose it is.";
     NothingToPay = "nothing_to_pay", CONFLICT, "Nothing is owed", false,
         "The reservation is paid in full.";
     TariffInForce = "tariff_in_force", CONFLICT, "The tariff is in force", false,
@@ -137,6 +145,8 @@ problems! {
         "The lot's tariff has no rate for the vehicle class, or the stay is longer than any price.";
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request", false,
         "The same key came with another request before. Use a new key for a new command.";
+    ProviderUnavailable = "provider_unavailable", SERVICE_UNAVAILABLE, "The payment provider cannot answer now", true,
+        "Repeat the same request, with the same idempotency key, after `Retry-After`.";
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "The service cannot answer now", true,
         "The database did not answer in time or throttles. Repeat the same request, with the same idempotency key, after `Retry-After`.";
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side", false,

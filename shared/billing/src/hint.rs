@@ -28,6 +28,9 @@ impl Cashier {
     /// [`Failure`]; the provider then tells again.
     pub async fn take_hint(&self, event: &Event, now_s: i64) -> Result<Hint, Failure> {
         let object = &event.object;
+        if event.kind == "setup_intent.succeeded" {
+            return self.take_setup(event).await;
+        }
         if !matches!(object.kind.as_str(), "payment_intent" | "refund") {
             return Ok(Hint::Known);
         }

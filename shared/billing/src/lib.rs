@@ -20,6 +20,7 @@ mod breaker;
 mod charge;
 mod hint;
 mod refund;
+mod saved;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use thiserror::Error;
 use breaker::SharedBreaker;
 
 pub use hint::Hint;
+pub use saved::CardError;
 
 /// How long after its request a payment's key is still used. The provider remembers a key for 24 hours at least; an hour of that is left
 /// for clocks that differ. After it the provider is asked by our payment's id instead (M1).

@@ -4,14 +4,25 @@ use chrono::{DateTime, Utc};
 use parkade_api::wire::PlateInput;
 use parkade_api::{Code, Problem};
 use parkade_domain::ids::{LotId, ReservationId, UserId};
+use parkade_domain::plate::Plate;
 use parkade_domain::reservation::{Mark, Reservation, Seen};
 use parkade_domain::time::Minute;
-use parkade_identity::{Principal, permit_gate, permit_operator};
+use parkade_identity::{Keys, Principal, permit_gate, permit_operator};
 use parkade_store::{Access, Order};
 
 use crate::Deps;
 use crate::problems::store_problem;
 use crate::stays::mark;
+
+/// Stands for every lot in the index of plates that are enrolled for automatic billing.
+const EVERY_LOT: &str = "_every-lot_";
+
+/// The blind index of a plate that is enrolled for automatic billing; `None` without its region, since only an exact match is billed (G7).
+#[must_use]
+pub fn enrolled_index(keys: &Keys, plate: &Plate) -> Option<[u8; 16]> {
+    let every = LotId::new(EVERY_LOT).ok()?;
+    Some(keys.plate_index(&every, &format!("{} {}", plate.region()?, plate.canonical())))
+}
 
 /// A plate's stays are looked at that begin until then: who comes early has begun before, and who is hours early is told so.
 const LOOK_AHEAD_MINUTES: i64 = 24 * 60;

@@ -115,7 +115,7 @@ impl Store {
             let leave = |payer| decide::check_out(&before, context.rules(), order.now_s, order.mark, payer);
             let mut change = leave(None)?;
             if change.reservation.due_minor() > 0 {
-                let payer = self.automatic_means(&before.reservation.user).await;
+                let payer = self.automatic_means(&before.reservation.user).await?;
                 change = leave(payer.as_ref())?;
             }
             if let Some(done) = self.finish(order, &context, before, change).await? {

@@ -135,25 +135,51 @@ impl Store {
         Ok(())
     }
 
-    /// Says which card an exit bills by itself; `None` for none. Saying it again changes nothing.
+    /// Says which card an exit bills by itself (`None` for none), and for which plates: exactly these, so that one that is left out is free
+    /// for others again. All of it or nothing; saying it again changes nothing.
     ///
     /// # Errors
-    /// [`PayerError::NoCard`], [`PayerError::UnknownCard`], or the store's.
-    pub async fn bill_automatically(&self, user: &UserId, method: Option<&str>) -> Result<Payer, PayerError> {
+    /// [`PayerError::NoCard`], [`PayerError::UnknownCard`], [`PayerError::PlateTaken`], or the store's.
+    pub async fn bill_automatically(
+        &self,
+        user: &UserId,
+        method: Option<&str>,
+        plates: &[[u8; 16]],
+    ) -> Result<Payer, PayerError> {
         for _ in 0..TRIES_MAX {
             let before = self.payer(user).await?.ok_or(PayerError::NoCard)?;
-            if before.automatic.as_deref() == method {
+            if before.automatic.as_deref() == method && before.plates == plates {
                 return Ok(before);
             }
-            let version = before.version;
-            let after = Payer { automatic: method.map(str::to_owned), version: version + 1, ..before };
-            let mut writes = vec![self.put(write_payer(user, &after), Some(version))?];
+            let added: Vec<_> = plates.iter().filter(|plate| !before.plates.contains(plate)).collect();
+            let removed = before.plates.iter().filter(|plate| !plates.contains(plate));
+            let mut writes = Vec::new();
+            for plate in &added {
+                let mut item = keyed(keys::enrolled_partition(plate), RESERVATION_SORT);
+                item.insert("own".to_owned(), text(user.as_str()));
+                writes.push(self.put(item, None)?);
+            }
+            for plate in removed {
+                writes.push(self.delete_of(keyed(keys::enrolled_partition(plate), RESERVATION_SORT), Some(user))?);
+            }
+            let card_at = writes.len();
             if let Some(method) = method {
                 writes.push(self.card_exists(user, method)?);
             }
+            let version = before.version;
+            let automatic = method.map(str::to_owned);
+            let after = Payer { automatic, plates: plates.to_vec(), version: version + 1, ..before };
+            writes.push(self.put(write_payer(user, &after), Some(version))?);
             match transact::write(&self.client, writes).await? {
                 Outcome::Committed => return Ok(after),
-                Outcome::Cancelled(reasons) if failed(&reasons, 1) => return Err(PayerError::UnknownCard),
+                // What is refused below may also be this very request, whose answer got lost.
+                Outcome::Cancelled(_) if self.payer(user).await?.is_some_and(|payer| payer.version != version) => {}
+                Outcome::Cancelled(reasons) if method.is_some() && failed(&reasons, card_at) => {
+                    return Err(PayerError::UnknownCard);
+                }
+                Outcome::Cancelled(reasons) if (0..added.len()).any(|at| failed(&reasons, at)) => {
+                    return Err(PayerError::PlateTaken);
+                }
                 Outcome::Cancelled(_) => {}
             }
         }
@@ -181,44 +207,6 @@ impl Store {
         Err(lost())
     }
 
-    /// Enrols exactly these plates for automatic billing; those that are left out are free for others again.
-    ///
-    /// # Errors
-    /// [`PayerError::NoCard`], [`PayerError::PlateTaken`], or the store's.
-    pub async fn enrol_plates(&self, user: &UserId, plates: &[[u8; 16]]) -> Result<Payer, PayerError> {
-        for _ in 0..TRIES_MAX {
-            let before = self.payer(user).await?.ok_or(PayerError::NoCard)?;
-            let added: Vec<_> = plates.iter().filter(|plate| !before.plates.contains(plate)).collect();
-            let removed: Vec<_> = before.plates.iter().filter(|plate| !plates.contains(plate)).collect();
-            if added.is_empty() && removed.is_empty() {
-                return Ok(before);
-            }
-            let mut writes = Vec::new();
-            for plate in &added {
-                let mut item = keyed(keys::enrolled_partition(plate), RESERVATION_SORT);
-                item.insert("own".to_owned(), text(user.as_str()));
-                writes.push(self.put(item, None)?);
-            }
-            for plate in removed {
-                writes.push(self.delete_of(keyed(keys::enrolled_partition(plate), RESERVATION_SORT), Some(user))?);
-            }
-            let version = before.version;
-            let after = Payer { plates: plates.to_vec(), version: version + 1, ..before };
-            writes.push(self.put(write_payer(user, &after), Some(version))?);
-            match transact::write(&self.client, writes).await? {
-                Outcome::Committed => return Ok(after),
-                Outcome::Cancelled(reasons) if (0..added.len()).any(|at| failed(&reasons, at)) => {
-                    // Either another user has it, or this very request won before its answer got lost.
-                    if self.payer(user).await?.is_some_and(|payer| payer.version == version) {
-                        return Err(PayerError::PlateTaken);
-                    }
-                }
-                Outcome::Cancelled(_) => {}
-            }
-        }
-        Err(lost().into())
-    }
-
     /// Who has enrolled a plate for automatic billing.
     ///
     /// # Errors
@@ -230,10 +218,10 @@ impl Store {
         answer.item.as_ref().map(|item| Reader(item).parsed("own", |user| UserId::new(user).ok())).transpose()
     }
 
-    /// What an exit may bill for a user by itself. Without an answer of the store nothing: the exit opens, and the debt is recorded (G1).
-    pub(crate) async fn automatic_means(&self, user: &UserId) -> Option<Means> {
-        let payer = self.payer(user).await.ok().flatten()?;
-        Some(Means::Provider { method: Some(payer.automatic?), customer: Some(payer.customer) })
+    /// What an exit may bill for a user by itself.
+    pub(crate) async fn automatic_means(&self, user: &UserId) -> Result<Option<Means>, StoreError> {
+        let Some(Payer { customer, automatic: Some(method), .. }) = self.payer(user).await? else { return Ok(None) };
+        Ok(Some(Means::Provider { method: Some(method), customer: Some(customer) }))
     }
 
     fn card_exists(&self, user: &UserId, method: &str) -> Result<TransactWriteItem, StoreError> {

@@ -97,6 +97,9 @@ pub struct ExitView {
     pub refund: AmountView,
     /// What is still to be paid; the barrier opens all the same (G1).
     pub balance_due: AmountView,
+    /// The charge of a saved card that this exit asked for, if its user wants that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_id: Option<String>,
 }
 
 impl CheckInRequest {

@@ -4,6 +4,7 @@
 //! values, or into all its errors at once. A view is made from domain values by a function of its own and is only ever sent.
 //! Policies and tariffs are the exception: they are documents, validated and versioned by the domain, the same everywhere.
 
+pub mod card;
 pub mod explain;
 pub mod gate;
 pub mod lot;
