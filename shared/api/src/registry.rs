@@ -71,6 +71,8 @@ problems! {
         "The lot has no tariff of this version.";
     PaymentNotFound = "payment_not_found", NOT_FOUND, "There is no such payment", false,
         "The payment does not exist or is not yours.";
+    ReceiptNotFound = "receipt_not_found", NOT_FOUND, "There is no such receipt", false,
+        "The receipt does not exist or is not yours. It is issued within seconds after the money moved.";
     RouteNotFound = "route_not_found", NOT_FOUND, "There is no such route", false,
         "No operation has this method and path.";
     PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The payment was declined", false,

@@ -1,5 +1,5 @@
 //! Writes the samples as pages and as PDF into a folder: `cargo run -p parkade-receipts --example samples -- <folder>`.
-#![expect(clippy::unwrap_used, reason = "an example that cannot write its files fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "an example that cannot write its files fails")]
 
 use std::fs;
 use std::path::PathBuf;
