@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use chrono::{DateTime, Utc};
@@ -10,11 +12,11 @@ use issue_receipts::handle;
 use parkade_domain::document::{Document, Kind, Number};
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{PaymentId, ReceiptId};
-use parkade_domain::payment::Means;
+use parkade_domain::payment::{Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::Reason;
-use parkade_store::{Access, ChargeOutcome, CommandError, Reserve, Store};
-use parkade_testkit::{Faults, LEDGER, RECORDS, Rates};
+use parkade_store::{Access, CommandError, Reserve, Store};
+use parkade_testkit::{Faults, LEDGER, Rates};
 use parkade_tests::given::{T0_S, booking, id, window};
 use parkade_tests::random::seeds;
 use parkade_tests::world::order;
@@ -35,14 +37,14 @@ async fn world(spots: u16) -> World {
 async fn paid(store: &Store, n: u64) -> PaymentId {
     let request = Reserve { new: booking(n, n, vec![window(60, 120)]), spot: None, promise: None, now_s: T0_S };
     store.reserve(&request).await.unwrap();
-    let (payment, _) = store.pay(&order(id(n), 1_000, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
+    let payment = store.pay(&order(id(n), 1_000, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap().payment;
     succeed(store, payment.id).await;
     payment.id
 }
 
 async fn succeed(store: &Store, payment: PaymentId) {
-    let outcome = ChargeOutcome::Succeeded { provider_reference: format!("pi_{payment}") };
-    store.settle(payment, &outcome, T0_S + 20).await.unwrap();
+    let word = Word::Succeeded { reference: format!("pi_{payment}") };
+    store.settle(payment, &word, T0_S + 20).await.unwrap();
 }
 
 /// The operator cancels, and all of it goes back: the refund's id.
@@ -54,13 +56,9 @@ async fn refunded(store: &Store, charge: PaymentId) -> PaymentId {
 }
 
 /// The bank sends a refund back.
-fn send_back(world: &World, refund: PaymentId) {
-    let key = json!({"pk": {"S": format!("R#{}", refund.reservation.code())}, "sk": {"S": format!("P#{:02}", refund.number)}});
-    let update = json!({
-        "TableName": RECORDS.name, "Key": key, "UpdateExpression": "SET st = :st ADD v :one",
-        "ExpressionAttributeValues": {":st": {"S": "declined"}, ":one": {"N": "1"}},
-    });
-    world.engine.call("UpdateItem", &update.to_string()).unwrap();
+async fn send_back(store: &Store, refund: PaymentId) {
+    let word = Word::Declined { code: "bank_account_closed".to_owned() };
+    assert!(!store.settle(refund, &word, T0_S + 40).await.unwrap().replayed);
 }
 
 fn message(name: &str, payment: PaymentId) -> SqsMessage {
@@ -197,7 +195,7 @@ async fn a_refund_that_the_bank_sends_back_takes_its_credit_note_back() {
     assert!(deliver(&store, CHARGED, charge, now()).await);
     let refund = refunded(&store, charge).await;
     assert!(deliver(&store, REFUNDED, refund, now()).await);
-    send_back(&world, refund);
+    send_back(&store, refund).await;
     for name in [REFUND_FAILED, REFUNDED, REFUND_FAILED] {
         assert!(deliver(&store, name, refund, now()).await);
     }
@@ -215,7 +213,7 @@ async fn a_refund_that_came_back_before_its_credit_note_was_written_has_none() {
     let store = world.store();
     let charge = paid(&store, 1).await;
     let refund = refunded(&store, charge).await;
-    send_back(&world, refund);
+    send_back(&store, refund).await;
     assert!(deliver(&store, REFUNDED, refund, now()).await);
     assert!(deliver(&store, REFUND_FAILED, refund, now()).await);
     assert_eq!(taken(&world)["RCP#lot-1#2025"], [1]);
@@ -230,13 +228,15 @@ async fn a_refund_that_comes_back_while_its_credit_note_is_written_has_none() {
     let charge = paid(&store, 1).await;
     assert!(deliver(&store, CHARGED, charge, now()).await);
     let refund = refunded(&store, charge).await;
-    let faults = Faults::none();
-    let meanwhile = world.clone();
+    let (faults, meanwhile, once) = (Faults::none(), world.store(), Arc::new(AtomicBool::new(true)));
     faults.add_hook(move |call| {
-        if call.operation == "TransactWriteItems" && call.number < 20 {
-            send_back(&meanwhile, refund);
+        let now = call.operation == "TransactWriteItems" && once.swap(false, Ordering::SeqCst);
+        let meanwhile = meanwhile.clone();
+        async move {
+            if now {
+                send_back(&meanwhile, refund).await;
+            }
         }
-        std::future::ready(())
     });
     assert!(deliver(&world.process(&faults), REFUNDED, refund, now()).await);
     assert_eq!(taken(&world)["RCP#lot-1#2025"], [1], "the payment is not what the credit note would say");
@@ -278,9 +278,9 @@ async fn a_payment_without_money_has_no_document() {
     let store = world.store();
     let request = Reserve { new: booking(1, 1, vec![window(60, 120)]), spot: None, promise: None, now_s: T0_S };
     store.reserve(&request).await.unwrap();
-    let (open, _) = store.pay(&order(id(1), 1_000, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
+    let open = store.pay(&order(id(1), 1_000, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap().payment;
     assert!(deliver(&store, CHARGED, open.id, now()).await, "the event is ahead of the record only in a test");
-    store.settle(open.id, &ChargeOutcome::Declined { code: "no".to_owned() }, T0_S + 20).await.unwrap();
+    store.settle(open.id, &Word::Declined { code: "no".to_owned() }, T0_S + 20).await.unwrap();
     assert!(deliver(&store, CHARGED, open.id, now()).await);
     assert_eq!(taken(&world), BTreeMap::new());
 }
