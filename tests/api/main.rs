@@ -14,6 +14,7 @@ mod lots;
 mod payments;
 mod prices;
 mod problems;
+mod receipts;
 mod recurring;
 mod retries;
 mod story;

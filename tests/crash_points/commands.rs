@@ -2,7 +2,7 @@
 
 use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
-use parkade_domain::ids::PaymentId;
+use parkade_domain::ids::{PaymentId, ReceiptId};
 use parkade_domain::payment::{Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Reason};
@@ -46,6 +46,8 @@ enum Before {
     DriveUp,
     /// Cancelled: a refund is requested and the provider has carried it out.
     Refunded,
+    /// As [`Before::Refunded`], and the record knows.
+    Returned,
     OutOfService,
 }
 
@@ -66,6 +68,7 @@ enum Ask {
     Open,
     PutLot,
     PutSpots,
+    Document,
 }
 
 /// A command under test.
@@ -121,6 +124,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case("pay", "refund what came too late", Before::ChargedLateAndFull, 0, Ask::Settle),
         case("pay", "void what is not wanted any more", Before::Swept, 0, Ask::Void),
         case("pay", "record a refund", Before::Refunded, 0, Ask::Settle),
+        case("document", "issue a receipt", Before::Confirmed, 0, Ask::Document),
+        case("document", "issue a receipt and its credit note", Before::Returned, 0, Ask::Document),
         case("change", "cancel a hold", Before::Held, 0, Ask::Cancel),
         case("change", "cancel and refund", Before::Confirmed, 0, Ask::Cancel),
         case("change", "extend", Before::Confirmed, 0, end(ENDS + 30)),
@@ -215,6 +220,7 @@ impl Case {
                 let put = store.put_lot(lot, given::documents(), None, given::T0_S).await;
                 put.map(|lot| format!("{lot:?}")).map_err(of_lot)
             }
+            Ask::Document => document(store, now_s).await,
             Ask::PutSpots => {
                 let put = store.put_spots(&world.lot.id, given::spots(12)).await;
                 put.map(|directory| format!("{directory:?}")).map_err(of_lot)
@@ -230,6 +236,16 @@ impl Case {
         }
         store.dossier(id(MINE), &Access::System).await.map(|d| told(&d))
     }
+}
+
+/// Issues what is lacking, and tells what is then there.
+async fn document(store: &Store, now_s: i64) -> Result<String, CommandError> {
+    store.issue_documents(id(MINE), now_s).await?;
+    let mut told = String::new();
+    for payment in store.dossier(id(MINE), &Access::System).await?.payments {
+        told += &format!("{:?}", store.receipt(ReceiptId::of(payment.id), &Access::System).await?);
+    }
+    Ok(told)
 }
 
 fn of_lot(error: parkade_store::LotError) -> CommandError {
@@ -299,6 +315,11 @@ impl Before {
                 store.cancel(&order(id(MINE), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
                 let (refund, _) = store.payment(payment(2), &Access::System).await.unwrap();
                 world.provider().ask(&refund, false);
+            }
+            Self::Returned => {
+                confirmed(world, store, MINE, (1_500, 1_620)).await;
+                store.cancel(&order(id(MINE), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
+                world.deliver(store, payment(2), false).await.unwrap();
             }
             Self::OutOfService => {
                 let request = OutOfService {

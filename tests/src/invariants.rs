@@ -201,8 +201,8 @@ pub fn money(d: &Dossier) -> Vec<String> {
     wrong
 }
 
-/// The documents are numbered 1…n in every series, each is known to its reservation and to no other, and those of a reservation add up
-/// to what its payments moved.
+/// The documents are numbered 1…n in every series, each is known to its reservation and to no other, and those of a payment add up to
+/// what it moved.
 #[must_use]
 pub fn documents(snapshot: &Snapshot) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -219,24 +219,34 @@ pub fn documents(snapshot: &Snapshot) -> Vec<String> {
         }
     }
     let mut known = BTreeSet::new();
-    let (mut documented, mut moved): (BTreeMap<String, i64>, BTreeMap<String, i64>) = Default::default();
+    let mut documented: BTreeMap<(String, i64), i64> = BTreeMap::new();
+    let mut moved: BTreeMap<(String, i64), (bool, i64)> = BTreeMap::new();
     for (pk, sk, item) in snapshot.table(RECORDS.name).filter(|(pk, ..)| pk.starts_with("R#")) {
-        let amount = |name: &str| item[name]["N"].as_str().map_or(0, |n| n.parse::<i64>().unwrap());
+        let number = |name: &str| item[name]["N"].as_str().map_or(0, |n| n.parse::<i64>().unwrap());
         if sk.starts_with("C#") {
-            *documented.entry(pk.to_owned()).or_default() += amount("am");
-            if !known.insert((item["no"]["S"].as_str().unwrap().to_owned(), amount("am"))) {
+            *documented.entry((pk.to_owned(), number("n"))).or_default() += number("am");
+            if !known.insert((item["no"]["S"].as_str().unwrap().to_owned(), number("am"))) {
                 wrong.push(format!("{pk} {sk} is the second of its number"));
             }
-        } else if sk.starts_with("P#") && item["st"]["S"] == "succeeded" {
+        } else if let Some(n) = sk.strip_prefix("P#") {
             let sign = if item["k"]["S"] == "refund" { -1 } else { 1 };
-            *moved.entry(pk.to_owned()).or_default() += sign * amount("am");
+            let succeeded = item["st"]["S"] == "succeeded";
+            moved.insert((pk.to_owned(), n.parse().unwrap()), (succeeded, sign * number("am")));
         }
     }
     if known != numbers {
         wrong.push(format!("reservations know {known:?}, the books have {numbers:?}"));
     }
-    let differs = |(pk, total): &(&String, &i64)| moved.get(*pk).copied().unwrap_or(0) != **total;
-    wrong.extend(documented.iter().filter(differs).map(|(pk, total)| format!("{pk} has documents of {total}")));
+    for (payment, total) in &documented {
+        let right = match moved[payment] {
+            (true, amount) => *total == amount,
+            // A refund that came back: its credit note stands until it is taken back.
+            (false, amount) => amount < 0 && (*total == 0 || *total == amount),
+        };
+        if !right {
+            wrong.push(format!("{payment:?} has documents of {total}"));
+        }
+    }
     wrong
 }
 
