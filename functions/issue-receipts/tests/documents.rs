@@ -168,6 +168,28 @@ async fn five_deliveries_of_everything_in_any_order_write_each_document_once() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn deliveries_of_one_stay_at_once_write_each_document_once_and_know_of_each_other() {
+    for seed in seeds(&[1, 2, 3]) {
+        let world = world(2).await;
+        let store = world.store();
+        let charge = paid(&store, 1).await;
+        let refund = refunded(&store, charge).await;
+        let deliveries = (0..10_u64).map(|n| {
+            let faults = Faults::none();
+            faults.interleave(seed.wrapping_add(n));
+            let (process, message) =
+                (world.process(&faults), if n % 2 == 0 { (CHARGED, charge) } else { (REFUNDED, refund) });
+            async move { deliver(&process, message.0, message.1, now()).await }
+        });
+        let done = join_all(deliveries.collect::<Vec<_>>()).await;
+        assert!(done.into_iter().all(|done| done), "seed {seed}");
+        assert_eq!(taken(&world)["RCP#lot-1#2025"], [1, 2], "seed {seed}");
+        assert_eq!(receipt(&store, refund).await.documented_before_minor, PRICE, "seed {seed}");
+        assert_sound(&world).await;
+    }
+}
+
 #[tokio::test]
 async fn a_refund_makes_a_credit_note_that_names_the_receipt_it_corrects() {
     let world = world(2).await;
