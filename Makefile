@@ -1,6 +1,5 @@
-# What one types here. Each target works on a fresh clone: it needs the Rust toolchain, what touches the template or the
-# emulator also Python 3.11 with venv, and what opens a browser Node.js 20 with npm; everything else is installed on first
-# use into .venv/ and .tools/.
+# What one types here. Each target works on a fresh clone: it needs the Rust toolchain, and what touches the template or
+# the emulator also needs Python 3.11 with venv; everything else is installed on first use into .venv/ and .tools/.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
