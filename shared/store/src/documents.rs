@@ -61,11 +61,12 @@ impl Store {
 
     /// A reservation with its payments and what is documented of them, strongly consistent.
     async fn filed(&self, id: ReservationId, access: &Access) -> Result<(Dossier, Vec<Entry>), CommandError> {
-        let items = self.stored(id).await?;
+        let answer = self.stored(id).send().await.map_err(|error| classify("Query", &error))?;
+        let items = answer.items();
         let of_documents =
             |item: &&Item| Reader(item).text_maybe(keys::SK).is_some_and(|sk| sk.starts_with(keys::ENTRY_PREFIX));
         let entries = items.iter().filter(of_documents).map(document_item::read_entry).collect::<Result<_, _>>()?;
-        Ok((dossier_of(&items, access)?, entries))
+        Ok((dossier_of(items, access)?, entries))
     }
 
     /// `None` if the payment or the reservation's documents are not as they were read.

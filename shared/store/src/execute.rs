@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use parkade_domain::calendar::{CalendarView, ClaimEdit, PlanError, TileKey};
 use parkade_domain::decide::{Change, Dossier, Refusal};
@@ -161,20 +162,18 @@ impl Store {
     /// # Errors
     /// [`CommandError::NotFound`] also if it is not the caller's.
     pub async fn dossier(&self, id: ReservationId, access: &Access) -> Result<Dossier, CommandError> {
-        dossier_of(&self.stored(id).await?, access)
+        let answer = self.stored(id).send().await.map_err(|error| classify("Query", &error))?;
+        dossier_of(answer.items(), access)
     }
 
     /// Everything that is stored of a reservation, strongly consistent.
-    pub(crate) async fn stored(&self, id: ReservationId) -> Result<Vec<Item>, StoreError> {
-        let query = self
-            .client
+    pub(crate) fn stored(&self, id: ReservationId) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.tables.records)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::reservation_partition(id)))
-            .consistent_read(true);
-        let answer = query.send().await.map_err(|error| classify("Query", &error))?;
-        Ok(answer.items.unwrap_or_default())
+            .consistent_read(true)
     }
 
     /// Carries out a command. `decide` may be called several times, each time with what was just read.
