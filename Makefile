@@ -25,7 +25,7 @@ TEMPLATE_PYTHON := .venv/template/bin/python
 STACK_PYTHON := .venv/stack/bin/python
 CARGO_LAMBDA := .venv/stack/bin/cargo-lambda lambda
 
-.PHONY: help run demo test stack provider bench build fmt lint tools
+.PHONY: help run demo test stack provider receipts bench build fmt lint tools
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
@@ -36,7 +36,7 @@ demo: ## Play the main job against the running server: search, reserve, pay, ent
 	cargo run -p parkade-local --bin parkade -- demo
 
 # ---------------------------------------------------------------------------------------------------------------- test --
-test: lint template doc test-doc test-all provider stack ## Everything CI runs
+test: lint template doc test-doc test-all provider receipts stack ## Everything CI runs
 
 .PHONY: format-check clippy deny template doc test-doc test-all
 lint: format-check clippy deny ## Formatting, lints and dependencies
@@ -87,6 +87,12 @@ provider: .venv/provider/.done .tools/stateful-mock/.done ## Check the payment t
 	cargo build -p parkade-twin --bins
 	.venv/provider/bin/python tests/provider
 
+# The browser comes out of a package; nothing of it is installed on the machine.
+receipts: .tools/receipts/.done ## Open receipts in a browser: accessible, styled, without scripts; and read the PDFs
+	cargo run -p parkade-receipts --example samples -- .tools/receipts/samples
+	cp tests/receipts/check.mjs .tools/receipts/
+	PATH=$(CURDIR)/.venv/provider/bin:$$PATH node .tools/receipts/check.mjs .tools/receipts/samples
+
 # The functions with link-time optimisation, as they are deployed: half an hour the first time.
 # All functions take half an hour to link on two cores; BENCH_FUNCTIONS="reserve expire-holds" measures only these.
 BENCH_FUNCTIONS ?= $(FUNCTIONS)
@@ -98,7 +104,7 @@ bench: ## Measure what the README claims, on the release binaries (needs valgrin
 	cargo bench -p parkade-domain
 
 # --------------------------------------------------------------------------------------------------------------- tools --
-tools: .venv/template/.done .venv/stack/.done .venv/provider/.done .tools/stateful-mock/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need
+tools: .venv/template/.done .venv/stack/.done .venv/provider/.done .tools/stateful-mock/.done .tools/receipts/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need
 
 # An environment each, because the emulator and the SAM CLI want different versions of the same library.
 .venv/template/.done: infra/requirements.txt
@@ -116,6 +122,13 @@ tools: .venv/template/.done .venv/stack/.done .venv/provider/.done .tools/statef
 	mkdir -p $(@D)
 	cp tests/provider/package.json tests/provider/package-lock.json $(@D)
 	cd $(@D) && PATH=$(CURDIR)/.venv/provider/bin:$$PATH npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+.tools/receipts/.done: tests/receipts/package.json tests/receipts/package-lock.json | .venv/provider/.done
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	cp tests/receipts/package.json tests/receipts/package-lock.json $(@D)
+	cd $(@D) && PATH=$(CURDIR)/.venv/provider/bin:$$PATH npm ci --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 # Unoptimised builds of these tools run for a second or two and compile in one minute instead of many.

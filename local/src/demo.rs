@@ -14,6 +14,8 @@ use crate::log::say;
 pub const LOT: &str = "demo";
 /// A driver's development token.
 pub const DRIVER: &str = "dev.driver.dora";
+/// Whose token that is.
+const DRIVER_NAME: &str = "dora";
 /// The demo lot's gate.
 pub const GATE: &str = "dev.gate.gate-1.demo";
 /// Somebody who may register lots.
@@ -244,7 +246,43 @@ impl Story<'_> {
         if answer.text("/status") != "completed" {
             return Err(unexpected("the end of the story", &answer));
         }
-        Ok(())
+        self.receipts(reservation).await
+    }
+
+    /// Names the document of every amount that moved, as soon as all are written; of the refund too, which its queue delays, unless the
+    /// server's clock stands.
+    async fn receipts(&self, reservation: &str) -> Result<(), DemoError> {
+        let now = self.clock.unwrap_or_else(Utc::now);
+        self.move_clock_to(now, now).await?;
+        let time_passes = self.clock.is_none() || self.moves_clock;
+        let list = Ask::new(Method::GET, format!("/v1/users/{DRIVER_NAME}/payments?limit=20")).by(DRIVER);
+        let mut polls = 0;
+        loop {
+            let answer = expect("asking for the payments", self.api.ask(&list).await)?;
+            let payments = answer.body.get("items").and_then(Value::as_array).into_iter().flatten();
+            let ours = |payment: &&Value| payment.pointer("/reservation_id").is_some_and(|id| id == reservation);
+            let open = |payment: &Value| payment.pointer("/status").is_some_and(|status| status == "requested");
+            let payments: Vec<&Value> = payments.filter(ours).filter(|payment| time_passes || !open(payment)).collect();
+            let mut documents = Vec::new();
+            for link in payments.iter().filter_map(|payment| payment.pointer("/links/receipt")?.as_str()) {
+                let document =
+                    self.api.ask(&Ask::new(Method::GET, link).by(DRIVER)).await.map_err(DemoError::Client)?;
+                documents.extend(document.status.is_success().then_some(document));
+            }
+            if !payments.is_empty() && documents.len() == payments.len() {
+                let told = |document: &Answer| format!("{}, {}", document.text("/number"), amount(document, "total"));
+                documents
+                    .iter()
+                    .rev()
+                    .for_each(|document| say(&format!("{:<12}{}", document.text("/kind"), told(document))));
+                return Ok(());
+            }
+            polls += 1;
+            if polls == POLLS_MAX {
+                return Err(unexpected("waiting for the receipts", &answer));
+            }
+            tokio::time::sleep(POLL_WAIT).await;
+        }
     }
 
     async fn step(&self, step: &'static str, ask: Ask) -> Result<Answer, DemoError> {
@@ -277,7 +315,8 @@ fn text(instant: DateTime<Utc>) -> String {
 
 fn amount(answer: &Answer, field: &str) -> String {
     let minor = answer.number(&format!("/{field}/amount_minor"));
-    format!("{}.{:02} {}", minor / 100, minor.abs() % 100, answer.text(&format!("/{field}/currency")))
+    let sign = if minor < 0 { "-" } else { "" };
+    format!("{sign}{}.{:02} {}", minor.abs() / 100, minor.abs() % 100, answer.text(&format!("/{field}/currency")))
 }
 
 fn expect(step: &'static str, answer: Result<Answer, ClientError>) -> Result<Answer, DemoError> {

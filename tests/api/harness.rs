@@ -69,6 +69,8 @@ routes! {
     "PUT" "/v1/users/{id}/automatic-payment" => payment_methods with cards;
     "POST" "/v1/webhooks/stripe" => payment_webhook with webhook;
     "GET" "/v1/payments/{id}" => get_payment;
+    "GET" "/v1/users/{id}/payments" => list_payments;
+    "GET" "/v1/receipts/{id}" => get_receipt;
     "GET" "/v1/lots/{lot}/spots" => list_spots;
     "GET" "/v1/lots/{lot}/spots/{spot}" => get_spot;
     "PUT" "/v1/lots/{lot}" => put_lot;
@@ -172,18 +174,26 @@ impl Call<'_> {
     }
 
     pub(crate) async fn bytes(self, body: Vec<u8>) -> Reply {
+        let (parts, body) = self.raw(body).await.into_parts();
+        let body = serde_json::from_slice(&body).expect("every answer is JSON, unless another form is asked for");
+        let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
+        assert_lines_add_up(&reply.body);
+        reply
+    }
+
+    /// The answer in whatever form.
+    pub(crate) async fn raw(self, body: Vec<u8>) -> Response<Vec<u8>> {
         let Self { api, request } = self;
         let mut request = request.body(body).unwrap();
+        let receipt = request.uri().path().starts_with("/v1/receipts/");
         let id = api.requests.fetch_add(1, Ordering::SeqCst);
         request.extensions_mut().insert(RequestId(format!("r-{id}")));
         // On the heap: a long test would otherwise hold the state of every function once per call.
         let response = Box::pin(dispatch(api, api.now(), request)).await;
-        let (parts, body) = response.into_parts();
-        let body = serde_json::from_slice(&body).expect("every answer is JSON");
-        let reply = Reply { status: parts.status.as_u16(), headers: parts.headers, body };
-        assert_eq!(reply.header("cache-control"), "no-store");
-        assert_lines_add_up(&reply.body);
-        reply
+        // What may be kept is only ever kept by who asked.
+        let kept = response.headers()["cache-control"].to_str().unwrap();
+        assert!(kept == "no-store" || (receipt && kept.starts_with("private, ")), "{kept}");
+        response
     }
 }
 
@@ -303,6 +313,12 @@ impl Api {
     pub(crate) async fn carry_out(&self, payment: &str) {
         let id = payment.parse().unwrap();
         self.pay.cashier.carry_out(id, self.now().timestamp()).await.unwrap();
+    }
+
+    /// Issues what a reservation lacks, as the queue's consumer does.
+    pub(crate) async fn documented(&self, reservation: &str) -> Vec<String> {
+        let issued = self.deps.store.issue_documents(reservation.parse().unwrap(), self.now().timestamp()).await;
+        issued.unwrap().iter().map(|document| document.id.to_string()).collect()
     }
 
     /// The provider's word on a payment.

@@ -15,6 +15,7 @@ mod lots;
 mod payments;
 mod prices;
 mod problems;
+mod receipts;
 mod recurring;
 mod retries;
 mod story;

@@ -40,6 +40,7 @@ async fn every_problem_is_reached_with_its_status() {
     saw(new("k", with(base(), "spot_id", json!("Z9"))).await, Code::SpotNotFound);
     saw(api.get("/v1/reservations/res_0000000000001", ALICE).await, Code::ReservationNotFound);
     saw(api.get("/v1/payments/pay_0000000000001_1", ALICE).await, Code::PaymentNotFound);
+    saw(api.get("/v1/receipts/rcp_0000000000001_1", ALICE).await, Code::ReceiptNotFound);
     saw(api.get("/v1/lots/central/tariffs/9", OLGA).await, Code::TariffNotFound);
     let publication = "/v1/lots/central/tariffs/1/publication";
     saw(api.call("DELETE", publication, OLGA).send().await, Code::TariffInForce);

@@ -30,10 +30,13 @@ fn body(path: &str, id: &str) -> Value {
 /// The status and the code of one route for one token.
 async fn ask(api: &Api, (method, path): (&str, &str), token: Option<&str>, id: &str) -> (u16, String) {
     let payment = format!("pay_{}_1", id.trim_start_matches("res_"));
+    let receipt = payment.replace("pay_", "rcp_");
     let resource = if path.contains("/users/") {
         "alice"
     } else if path.contains("/payments/") {
         &payment
+    } else if path.contains("/receipts/") {
+        &receipt
     } else {
         id
     };
@@ -72,6 +75,7 @@ async fn without_credentials_every_route_is_closed() {
 async fn what_is_somebody_elses_does_not_exist() {
     let api = Api::new().await;
     let id = api.confirmed("k", booking("12:00", "14:00")).await;
+    assert_eq!(api.documented(&id).await.len(), 1);
     let (foreign_operator, foreign_gate) = ("dev.operator.olga.elsewhere", "dev.gate.lane-1.elsewhere");
     for route in ROUTES.iter().filter(|route| **route != PROVIDER) {
         let (drivers, operators, gates) = match *route {
@@ -94,6 +98,7 @@ async fn what_is_somebody_elses_does_not_exist() {
             assert_eq!(status, expected, "{route:?} {token} {code}");
             match status {
                 404 if route.1 == "/v1/payments/{id}" => assert_eq!(code, "payment_not_found"),
+                404 if route.1 == "/v1/receipts/{id}" => assert_eq!(code, "receipt_not_found"),
                 404 => assert_eq!(code, "reservation_not_found"),
                 403 => assert_eq!(code, "forbidden"),
                 _ => {}

@@ -2,7 +2,7 @@
 
 use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
-use parkade_domain::ids::{PaymentId, UserId};
+use parkade_domain::ids::{PaymentId, ReceiptId, UserId};
 use parkade_domain::payment::{ClientSecret, Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Reason};
@@ -56,8 +56,10 @@ enum Before {
     ChargedAfterVoid,
     /// Cancelled: a refund is requested and the provider has carried it out.
     Refunded,
-    /// As [`Before::Refunded`], and recorded.
+    /// As [`Before::Refunded`], and the record knows.
     Returned,
+    /// As [`Before::Returned`], and the driver's bank has sent it back.
+    SentBack,
     OutOfService,
 }
 
@@ -92,6 +94,7 @@ enum Ask {
     Open,
     PutLot,
     PutSpots,
+    Document,
 }
 
 /// A command under test.
@@ -148,12 +151,14 @@ pub(crate) fn cases() -> Vec<Case> {
         case("pay", "void what is not wanted any more", Before::Swept, 0, Ask::Void),
         case("pay", "record a refund", Before::Refunded, 0, Ask::Settle),
         case("pay", "record what was taken after it was void", Before::ChargedAfterVoid, 0, Ask::Settle),
-        case("pay", "record a refund that came back", Before::Returned, 0, Ask::SendBack),
+        case("pay", "record a refund that came back", Before::SentBack, 0, Ask::SendBack),
         case("pay", "wait for the driver's answer", Before::Charging, 0, Ask::Challenge),
         case("pay", "keep a hold for its money", Before::Charging, HOLD_S - 100, Ask::KeepHold),
         case("pay", "save a card", Before::Nothing, 0, Ask::SaveCard),
         case("pay", "bill a card automatically", Before::Card, 0, Ask::BillCard),
         case("pay", "forget a card", Before::Card, 0, Ask::ForgetCard),
+        case("document", "issue a receipt", Before::Confirmed, 0, Ask::Document),
+        case("document", "issue a receipt and its credit note", Before::Returned, 0, Ask::Document),
         case("change", "cancel a hold", Before::Held, 0, Ask::Cancel),
         case("change", "cancel and refund", Before::Confirmed, 0, Ask::Cancel),
         case("change", "extend", Before::Confirmed, 0, end(ENDS + 30)),
@@ -266,6 +271,7 @@ impl Case {
                 let put = store.put_lot(lot, given::documents(), None, given::T0_S).await;
                 put.map(|lot| format!("{lot:?}")).map_err(of_lot)
             }
+            Ask::Document => document(store, now_s).await,
             Ask::PutSpots => {
                 let put = store.put_spots(&world.lot.id, given::spots(12)).await;
                 put.map(|directory| format!("{directory:?}")).map_err(of_lot)
@@ -300,6 +306,16 @@ fn of_payer(error: PayerError) -> CommandError {
         PayerError::Store(error) => CommandError::Store(error),
         other => panic!("{other:?}"),
     }
+}
+
+/// Issues what is lacking, and tells what is then there.
+async fn document(store: &Store, now_s: i64) -> Result<String, CommandError> {
+    store.issue_documents(id(MINE), now_s).await?;
+    let mut told = String::new();
+    for payment in store.dossier(id(MINE), &Access::System).await?.payments {
+        told += &format!("{:?}", store.receipt(ReceiptId::of(payment.id), &Access::System).await?);
+    }
+    Ok(told)
 }
 
 fn of_lot(error: parkade_store::LotError) -> CommandError {
@@ -378,6 +394,11 @@ impl Before {
                 world.provider().ask(&refund, false);
             }
             Self::Returned => {
+                confirmed(world, store, MINE, (1_500, 1_620)).await;
+                store.cancel(&order(id(MINE), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
+                world.deliver(store, payment(2), false).await.unwrap();
+            }
+            Self::SentBack => {
                 confirmed(world, store, MINE, (1_500, 1_620)).await;
                 store.cancel(&order(id(MINE), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
                 world.deliver(store, payment(2), false).await.unwrap();

@@ -124,6 +124,11 @@ async fn paying_survives_every_crash() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn documenting_survives_every_crash() {
+    every_crash_of("document").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn changing_survives_every_crash() {
     every_crash_of("change").await;
 }

@@ -9,7 +9,7 @@ use parkade_domain::ids::{ReservationId, SpotIndex};
 use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus};
 use parkade_domain::reservation::{Status, TRANSITIONS};
 use parkade_domain::time::{Minute, Window};
-use parkade_testkit::{CALENDAR, RECORDS};
+use parkade_testkit::{CALENDAR, LEDGER, RECORDS};
 use serde_json::Value;
 
 use crate::Snapshot;
@@ -201,6 +201,55 @@ pub fn money(d: &Dossier) -> Vec<String> {
     wrong
 }
 
+/// The documents are numbered 1…n in every series, each is known to its reservation and to no other, and those of a payment add up to
+/// what it moved.
+#[must_use]
+pub fn documents(snapshot: &Snapshot) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut serials: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    let mut numbers = BTreeSet::new();
+    for (pk, sk, item) in snapshot.table(LEDGER.name).filter(|(pk, ..)| pk.starts_with("RCP#")) {
+        serials.entry(pk.to_owned()).or_default().push(sk.parse().unwrap());
+        let document: Value = serde_json::from_str(item["doc"]["S"].as_str().unwrap()).unwrap();
+        numbers.insert((document["number"].as_str().unwrap().to_owned(), document["total_minor"].as_i64().unwrap()));
+    }
+    for (series, serials) in &serials {
+        if !serials.iter().copied().eq((1..).take(serials.len())) {
+            wrong.push(format!("{series} has the numbers {serials:?}"));
+        }
+    }
+    let mut known = BTreeSet::new();
+    let mut documented: BTreeMap<(String, i64), i64> = BTreeMap::new();
+    let mut moved: BTreeMap<(String, i64), (bool, i64)> = BTreeMap::new();
+    for (pk, sk, item) in snapshot.table(RECORDS.name).filter(|(pk, ..)| pk.starts_with("R#")) {
+        let number = |name: &str| item[name]["N"].as_str().map_or(0, |n| n.parse::<i64>().unwrap());
+        if sk.starts_with("C#") {
+            *documented.entry((pk.to_owned(), number("n"))).or_default() += number("am");
+            if !known.insert((item["no"]["S"].as_str().unwrap().to_owned(), number("am"))) {
+                wrong.push(format!("{pk} {sk} is the second of its number"));
+            }
+        } else if let Some(n) = sk.strip_prefix("P#") {
+            let sign = if item["k"]["S"] == "refund" { -1 } else { 1 };
+            let succeeded = item["st"]["S"] == "succeeded";
+            moved.insert((pk.to_owned(), n.parse().unwrap()), (succeeded, sign * number("am")));
+        }
+    }
+    if known != numbers {
+        wrong.push(format!("reservations know {known:?}, the books have {numbers:?}"));
+    }
+    for (payment, total) in &documented {
+        let right = match moved[payment] {
+            (true, amount) => *total == amount,
+            // A refund that came back: its credit note stands until it is taken back.
+            (false, amount) => amount < 0 && (*total == 0 || *total == amount),
+        };
+        if !right {
+            wrong.push(format!("{payment:?} has documents of {total}"));
+        }
+    }
+    wrong
+}
+
 /// What the stream of the records tells: versions follow each other without a gap, states only along the table of transitions, a payment
 /// moves once from requested to its end and never changes its amount, and no hold expires twice.
 #[must_use]
@@ -221,6 +270,12 @@ pub fn history(stream: &[Value]) -> Vec<String> {
             continue;
         }
         let number = |image: &Value, name: &str| image[name]["N"].as_str().map_or(0, |n| n.parse::<i64>().unwrap());
+        if sk.starts_with("C#") {
+            if !old.is_null() {
+                wrong.push(format!("{pk} {sk}, a document, was written again"));
+            }
+            continue;
+        }
         if number(new, "v") != number(old, "v") + 1 {
             wrong.push(format!("{pk} {sk} went from version {} to {}", number(old, "v"), number(new, "v")));
         }

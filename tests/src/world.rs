@@ -116,6 +116,7 @@ impl World {
         let mut wrong = invariants::overlaps(&standing, now_s);
         wrong.extend(invariants::disagreements(snapshot, &standing, geometry, now_s));
         wrong.extend(dossiers.iter().flat_map(invariants::money));
+        wrong.extend(invariants::documents(snapshot));
         wrong
     }
 

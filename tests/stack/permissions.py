@@ -54,6 +54,15 @@ CALLS: dict[str, Needs] = {
     "store.ended_stays(": _needs(Records_by_exit="Query", Records="GetItem BatchGetItem"),
     "store.dossier(": DOSSIER,
     "store.payment(": DOSSIER,
+    # Reads what is documented and what is owed; writes the number, the reservation's entry and checks the payment.
+    "store.issue_documents(": _all(
+        LOT,
+        TARIFF,
+        DOSSIER,
+        _needs(Records="PutItem ConditionCheckItem", Ledger="Query GetItem PutItem"),
+    ),
+    "store.receipt(": _all(DOSSIER, _needs(Ledger="GetItem")),
+    "store.payments_of(": _needs(Records_by_owner="Query", Records="Query"),
     "store.pay(": _all(LOT, DOSSIER, _needs(Records="PutItem", Calendar="GetItem BatchGetItem")),
     "store.settle(": _all(COMMAND, FREE_SPOTS),
     # parkade_billing: what moves money also minds the provider's breaker.

@@ -34,6 +34,8 @@ ROUTES = {
     ],
     "payment-webhook": ["POST /v1/webhooks/stripe"],
     "get-payment": ["GET /v1/payments/{id}"],
+    "list-payments": ["GET /v1/users/{id}/payments"],
+    "get-receipt": ["GET /v1/receipts/{id}"],
     "quote": ["POST /v1/quotes"],
     "search": ["GET /v1/spots/available"],
     "discover": ["GET /v1/lots"],

@@ -2,11 +2,10 @@
 //! A receipt is priced anew with the version it names, so that anybody can check that it is what the tariff says.
 
 use chrono::{DateTime, Utc};
-use http::header::ACCEPT_LANGUAGE;
 use http::{Method, Request, Response};
 use parkade_api::wire::PriceView;
 use parkade_api::wire::explain::{ExplainInput, ExplainRequest, ExplanationView, ReceiptCheckView};
-use parkade_api::{Answer, Code, FieldCode, Problem, Query, path_reservation, read_json, respond_to};
+use parkade_api::{Answer, Code, Problem, Query, negotiation, path_reservation, read_json, respond_to};
 use parkade_domain::explain;
 use parkade_domain::tariff::{Locale, explain as in_words, reprice};
 use parkade_domain::time::Minute;
@@ -71,16 +70,10 @@ async fn receipt(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) ->
     })
 }
 
-/// The language asked for: `locale`, else the first of `Accept-Language` that we have, else English.
+/// The language asked for.
 fn locale(request: &Request<Vec<u8>>) -> Result<Locale, Problem> {
     let mut query = Query::new(request.uri(), &["locale"]);
-    let asked = query.text("locale").map(Locale::known);
-    if asked == Some(None) {
-        query.error("locale", FieldCode::Invalid, "`en` or `de`");
-    }
+    let locale = negotiation::locale(&mut query, request.headers());
     query.finish()?;
-    let accepted = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
-    let preferred = accepted.into_iter().flat_map(|header| header.split(',')).map(|tag| tag.split(';').next());
-    let preferred = preferred.flatten().find_map(|tag| Locale::known(tag.trim()));
-    Ok(asked.flatten().or(preferred).unwrap_or(Locale::En))
+    Ok(locale)
 }

@@ -1,7 +1,7 @@
 //! Answers.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, VARY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use serde::Serialize;
 
 use crate::problem::Problem;
@@ -27,6 +27,16 @@ impl Answer {
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Ok(Self(response))
+    }
+
+    /// 200 with a body of another kind than JSON.
+    #[must_use]
+    pub fn bytes(content_type: &'static str, body: Vec<u8>) -> Self {
+        let mut response = Response::new(body);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        // A client must not find another meaning in it.
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        Self(response)
     }
 
     /// 200 with `body` as JSON.
@@ -60,6 +70,35 @@ impl Answer {
             self.0.headers_mut().insert(ETAG, tag);
         }
         self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers_mut().insert(name, value);
+        }
+        self
+    }
+
+    /// Lets the caller, and nobody between, keep the answer for ever: it is about something that never changes. `tag` names its bytes,
+    /// which depend on the form, the language and who asks.
+    #[must_use]
+    pub fn never_changes(self, tag: &str) -> Self {
+        self.header(ETAG, &format!("\"{tag}\""))
+            .header(CACHE_CONTROL, "private, max-age=31536000, immutable")
+            .header(VARY, "accept, accept-language, authorization")
+    }
+
+    /// 304 if `headers` say that the client has what [`Self::never_changes`] names as `tag`; then there is nothing to make.
+    #[must_use]
+    pub fn not_modified(headers: &HeaderMap, tag: &str) -> Option<Self> {
+        let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        let known = known.flat_map(|value| value.split(',')).map(|known| known.trim().trim_start_matches("W/"));
+        let has = known.into_iter().any(|known| known == "*" || known.trim_matches('"') == tag);
+        let mut response = Response::new(Vec::new());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        has.then(|| Self(response).never_changes(tag))
     }
 
     /// Adds `Idempotent-Replayed: true` if the answer is an earlier request's.
@@ -122,6 +161,22 @@ mod tests {
         assert_eq!(header("x-request-id"), "r-1");
         assert_eq!(header("cache-control"), "no-store");
         assert_eq!(response.body(), b"[1,2]");
+    }
+
+    #[test]
+    fn what_never_changes_may_be_kept_by_who_got_it_and_is_not_sent_twice() {
+        let response = respond(&id(), Ok(Answer::bytes("text/html", vec![1]).never_changes("a-1")));
+        let header = |name: &str| response.headers()[name].to_str().unwrap();
+        assert_eq!((header("etag"), header("x-content-type-options")), ("\"a-1\"", "nosniff"));
+        assert_eq!(header("cache-control"), "private, max-age=31536000, immutable");
+        for (known, same) in
+            [("\"a-1\"", true), ("W/\"a-1\"", true), ("\"b\", \"a-1\"", true), ("*", true), ("\"a\"", false)]
+        {
+            let headers = HeaderMap::from_iter([(IF_NONE_MATCH, HeaderValue::from_str(known).unwrap())]);
+            let answer = Answer::not_modified(&headers, "a-1").map(|answer| respond(&id(), Ok(answer)));
+            assert_eq!(answer.map(|answer| answer.status().as_u16()), same.then_some(304), "{known}");
+        }
+        assert!(Answer::not_modified(&HeaderMap::new(), "a-1").is_none());
     }
 
     #[test]

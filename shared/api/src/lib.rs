@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod card;
 pub mod fields;
+pub mod negotiation;
 pub mod problem;
 pub mod query;
 pub mod registry;
@@ -14,8 +15,9 @@ pub mod wire;
 
 pub use answer::{Answer, respond, respond_to};
 pub use fields::{FieldError, FieldErrors};
+pub use negotiation::Format;
 pub use problem::{Problem, chain};
 pub use query::{Query, cursor, read_cursor};
 pub use registry::{Code, FieldCode};
 pub use request::{PathParameters, RequestId, idempotency_key, if_match_version, read_json};
-pub use request::{path_lot, path_payment, path_reservation, path_text, path_user};
+pub use request::{path_lot, path_payment, path_receipt, path_reservation, path_text, path_user};

@@ -73,6 +73,8 @@ problems! {
         "The payment does not exist or is not yours.";
     PaymentMethodNotFound = "payment_method_not_found", NOT_FOUND, "There is no such saved card", false,
         "The card or its setup does not exist or is not yours. Save a card first.";
+    ReceiptNotFound = "receipt_not_found", NOT_FOUND, "There is no such receipt", false,
+        "The receipt does not exist or is not yours. It is issued within seconds after the money moved.";
     RouteNotFound = "route_not_found", NOT_FOUND, "There is no such route", false,
         "No operation has this method and path.";
     PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The payment was declined", false,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use http::header::IF_MATCH;
 use http::{HeaderMap, Request};
-use parkade_domain::ids::{LotId, PaymentId, ReservationId, UserId};
+use parkade_domain::ids::{LotId, PaymentId, ReceiptId, ReservationId, UserId};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::Segment;
 
@@ -71,6 +71,14 @@ pub fn path_reservation<B>(request: &Request<B>, name: &str) -> Result<Reservati
 /// `payment_not_found` if the text cannot name a payment.
 pub fn path_payment<B>(request: &Request<B>, name: &str) -> Result<PaymentId, Problem> {
     path_text(request, name).parse().map_err(|_| Problem::new(Code::PaymentNotFound))
+}
+
+/// The receipt or credit note in the path.
+///
+/// # Errors
+/// `receipt_not_found` if the text cannot name one.
+pub fn path_receipt<B>(request: &Request<B>, name: &str) -> Result<ReceiptId, Problem> {
+    path_text(request, name).parse().map_err(|_| Problem::new(Code::ReceiptNotFound))
 }
 
 /// The user in the path. A text that cannot name a user is answered like somebody else's.

@@ -21,6 +21,11 @@ pub enum IdError {
     /// Not `pay_`, a reservation's 13 characters, `_` and a number from 1 to 99.
     #[error("a payment id is pay_ followed by 13 characters of Crockford base32, _ and a number from 1 to 99")]
     Payment,
+    /// Not `rcp_`, what follows `pay_` in a payment's id, and perhaps `r`.
+    #[error(
+        "a receipt's id is rcp_ followed by 13 characters of Crockford base32, _, a number from 1 to 99 and perhaps r"
+    )]
+    Receipt,
     /// Empty, too long, or with a character outside `a-z A-Z 0-9 - _ .`.
     #[error("a name has 1 to 64 characters out of letters, digits, '-', '_' and '.'")]
     Name,
@@ -173,6 +178,41 @@ impl FromStr for PaymentId {
             return Err(IdError::Payment);
         }
         Ok(id)
+    }
+}
+
+/// One document about money that moved: there is one per payment, and a second one if the bank sends a refund back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReceiptId {
+    /// The payment that it is about.
+    pub payment: PaymentId,
+    /// Whether it takes back the credit note of a refund.
+    pub reversal: bool,
+}
+
+impl ReceiptId {
+    /// The first document about a payment: a charge's receipt, a refund's credit note.
+    #[must_use]
+    pub const fn of(payment: PaymentId) -> Self {
+        Self { payment, reversal: false }
+    }
+}
+
+impl fmt::Display for ReceiptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PaymentId { reservation, number } = self.payment;
+        write!(f, "rcp_{}_{number}{}", reservation.code(), if self.reversal { "r" } else { "" })
+    }
+}
+
+impl FromStr for ReceiptId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let rest = text.strip_prefix("rcp_").ok_or(IdError::Receipt)?;
+        let (payment, reversal) = rest.strip_suffix('r').map_or((rest, false), |payment| (payment, true));
+        let payment = format!("pay_{payment}").parse().map_err(|_| IdError::Receipt)?;
+        Ok(Self { payment, reversal })
     }
 }
 

@@ -7,6 +7,7 @@ pub mod breaker;
 pub mod calendar;
 pub mod claims;
 pub mod decide;
+pub mod document;
 pub mod explain;
 pub mod geometry;
 pub mod ids;

@@ -35,7 +35,7 @@ mod schema;
 mod warn;
 
 pub use days::{LotCalendar, Occasion};
-pub use explain::{Locale, explain};
+pub use explain::{Locale, Wording, explain, money_text, tax_rate_text, time_text, wording};
 pub use extras::{
     Benefit, Dynamic, End, Escalation, Fee, Graces, Half, Limit, LostTicket, Prices, Stacking, Step, TaxComponent,
     TaxRounding, Taxes, Turnaround, Validation,
@@ -45,6 +45,7 @@ pub use language::{
     UnitRounding, WindowRate,
 };
 pub use price::{Debit, Line, Price, Rounding, Rule, Tax, Unit};
+pub(crate) use receipt::minute_text;
 pub use receipt::{Facts, Receipt, reprice};
 pub use scalar::{Amount, Day, Days, RULE_ID_CHARS_MAX, RuleId, TimeOfDay};
 pub use schema::json_schema;

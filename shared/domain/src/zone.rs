@@ -60,6 +60,9 @@ impl LotZone {
         name.parse().map(Self).map_err(|_| ZoneError::UnknownZone)
     }
 
+    /// The zone without an offset.
+    pub const UTC: Self = Self(Tz::UTC);
+
     /// The IANA name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -85,6 +88,12 @@ impl LotZone {
     #[must_use]
     pub fn local_with_offset(self, minute: Minute) -> DateTime<FixedOffset> {
         minute.instant().with_timezone(&self.0).fixed_offset()
+    }
+
+    /// An epoch second with its local offset, for printing. Values outside chrono's range become the epoch.
+    #[must_use]
+    pub fn second_with_offset(self, epoch_s: i64) -> DateTime<FixedOffset> {
+        DateTime::from_timestamp(epoch_s, 0).unwrap_or_default().with_timezone(&self.0).fixed_offset()
     }
 
     /// Reads a time as clients send it: RFC 3339 with an offset, or local `YYYY-MM-DDTHH:MM[:SS]` in this zone.

@@ -34,6 +34,8 @@ pub enum Detail {
     Reservation(ReservationDetail),
     /// Of `payment.*` and `refund.*`.
     Payment(PaymentDetail),
+    /// Of `receipt.*`.
+    Receipt(ReceiptDetail),
     /// Of `spot.*`.
     Spot(SpotDetail),
 }
@@ -94,6 +96,21 @@ pub struct PaymentDetail {
     /// The provider's reason for saying no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decline_code: Option<String>,
+}
+
+/// A receipt or credit note.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReceiptDetail {
+    /// Which: `GET /v1/receipts/{id}` shows it.
+    pub receipt_id: String,
+    /// `receipt`, `credit_note` or `credit_note_reversal`.
+    pub kind: &'static str,
+    /// Its number, unique for ever.
+    pub number: String,
+    /// The money that moved, in minor units; below 0 if it went back.
+    pub amount_minor: i64,
+    /// ISO 4217.
+    pub currency: &'static str,
 }
 
 /// A spot's service after the change.

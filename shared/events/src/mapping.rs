@@ -1,13 +1,14 @@
 //! From a committed change, (image before, image after), to its events. Pure: the same images give the same events.
 
 use chrono::{DateTime, Utc};
+use parkade_domain::document::Entry;
 use parkade_domain::ids::PaymentId;
 use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus, RefundReason};
 use parkade_domain::reservation::{Reason, Reservation, Status};
 use parkade_domain::time::Minute;
 use parkade_store::{Block, Image};
 
-use crate::event::{Detail, Event, PaymentDetail, ReservationDetail, SpotDetail, rfc3339};
+use crate::event::{Detail, Event, PaymentDetail, ReceiptDetail, ReservationDetail, SpotDetail, rfc3339};
 use crate::name::EventName;
 
 /// The events of one change, in the order in which they happened; none if nothing changed that anyone is told.
@@ -20,6 +21,7 @@ pub fn events(old: &Image, new: &Image, changed_at: DateTime<Utc>) -> Vec<Event>
         (Image::Absent, Image::Reservation(new)) => reservation(None, new, changed_at),
         (Image::Payment(old), Image::Payment(new)) => payment(Some(old), new, changed_at),
         (Image::Absent, Image::Payment(new)) => payment(None, new, changed_at),
+        (Image::Absent, Image::Document(entry)) => vec![document(entry, changed_at)],
         (Image::Absent, Image::Block(block)) => vec![spot(block, false, changed_at)],
         (Image::Block(block), Image::Absent) => vec![spot(block, true, changed_at)],
         // Records are never deleted by a command; what housekeeping removes has been told of long ago.
@@ -147,6 +149,26 @@ fn payment_detail(p: &Payment) -> PaymentDetail {
         of_payment_id: of,
         reason: reason.map(RefundReason::as_str),
         decline_code: p.decline_code.clone(),
+    }
+}
+
+fn document(entry: &Entry, changed_at: DateTime<Utc>) -> Event {
+    let name = EventName::ReceiptIssued;
+    let reservation = entry.id.payment.reservation;
+    Event {
+        id: format!("{}#C{:03}#{}", reservation.code(), entry.position, name.as_str()),
+        name,
+        occurred_at: instant(entry.issued_at_s).unwrap_or(changed_at),
+        lot: Some(entry.number.series.lot.clone()),
+        reservation: Some(reservation),
+        payment: Some(entry.id.payment),
+        detail: Detail::Receipt(ReceiptDetail {
+            receipt_id: entry.id.to_string(),
+            kind: entry.kind.as_str(),
+            number: entry.number.to_string(),
+            amount_minor: entry.total_minor,
+            currency: entry.currency.code(),
+        }),
     }
 }
 

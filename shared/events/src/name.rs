@@ -38,13 +38,15 @@ pub enum EventName {
     RefundRequested,
     /// A refund succeeded.
     RefundProcessed,
-    /// The provider refused a refund.
+    /// The provider refused a refund, or the bank sent it back.
     RefundFailed,
+    /// A receipt or credit note has its number.
+    ReceiptIssued,
 }
 
 impl EventName {
     /// Every name.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ReservationHeld,
         Self::ReservationConfirmed,
         Self::ReservationCancelled,
@@ -62,6 +64,7 @@ impl EventName {
         Self::RefundRequested,
         Self::RefundProcessed,
         Self::RefundFailed,
+        Self::ReceiptIssued,
     ];
 
     /// The detail type on the bus.
@@ -85,6 +88,7 @@ impl EventName {
             Self::RefundRequested => "refund.requested.v1",
             Self::RefundProcessed => "refund.processed.v1",
             Self::RefundFailed => "refund.failed.v1",
+            Self::ReceiptIssued => "receipt.issued.v1",
         }
     }
 

@@ -3,9 +3,11 @@
 
 use chrono::{DateTime, Utc};
 use parkade_domain::decide::{self, Change, Dossier, NewReservation, Rules};
+use parkade_domain::document::{Entry, Kind};
 use parkade_domain::geometry::Shape;
-use parkade_domain::ids::{Claimant, PaymentId, ReservationId, SpotIndex};
+use parkade_domain::ids::{Claimant, PaymentId, ReceiptId, ReservationId, SpotIndex};
 use parkade_domain::lot::Lot;
+use parkade_domain::money::Currency;
 use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Command, Mark, Reason, Reservation, Status, TRANSITIONS};
@@ -232,6 +234,28 @@ fn every_step_of_a_charge_and_of_a_refund_has_exactly_its_event() {
     }
 }
 
+fn document() -> Image {
+    let number = "lot-1-2025-000042".parse().unwrap();
+    let (id, kind) = (ReceiptId::of(payments().1.id), Kind::CreditNote);
+    let currency = Currency::from_code("EUR").unwrap();
+    Image::Document(Box::new(Entry {
+        position: 2,
+        id,
+        kind,
+        number,
+        total_minor: -400,
+        currency,
+        issued_at_s: T0_S + 9,
+    }))
+}
+
+#[test]
+fn a_document_is_told_once_when_it_is_issued() {
+    assert_eq!(names(&Image::Absent, &document()), ["receipt.issued.v1"]);
+    assert_eq!(names(&document(), &document()), Vec::<&str>::new());
+    assert_eq!(events(&Image::Absent, &document(), at(60))[0].occurred_at, at(9), "when it was issued");
+}
+
 fn block() -> Block {
     let id = ReservationId::new(Claimant::OutOfService, 77);
     Block { lot: lot(Shape::Hourly, LotPolicy::default()).id, spot: SpotIndex(3), id, window: window(60, 120) }
@@ -293,6 +317,7 @@ fn samples() -> Vec<Event> {
         (Image::Absent, payment(&charge)),
         (payment(&charge), payment(&declined)),
         (Image::Absent, payment(&refund)),
+        (Image::Absent, document()),
         (Image::Absent, Image::Block(block())),
         (Image::Block(block()), Image::Absent),
     ]

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
 use crate::keys::{PK, SK};
@@ -21,6 +23,17 @@ pub(crate) fn number(value: impl Into<i64>) -> AttributeValue {
 
 pub(crate) fn bytes(value: impl Into<Vec<u8>>) -> AttributeValue {
     AttributeValue::B(Blob::new(value))
+}
+
+/// A document as its JSON text.
+pub(crate) fn json(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
+    let refused = |error: serde_json::Error| StoreError::Refused { operation: "encode", cause: error.to_string() };
+    serde_json::to_string(value).map(text).map_err(refused)
+}
+
+/// Reads a document.
+pub(crate) fn from_json<T: DeserializeOwned>(reader: &Reader<'_>, name: &str) -> Result<T, StoreError> {
+    serde_json::from_str(reader.text(name)?).map_err(|error| reader.corrupt(format!("{name}: {error}")))
 }
 
 /// An item with its key.

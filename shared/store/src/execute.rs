@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use parkade_domain::calendar::{CalendarView, ClaimEdit, PlanError, TileKey};
 use parkade_domain::decide::{Change, Dossier, Refusal};
@@ -161,28 +162,18 @@ impl Store {
     /// # Errors
     /// [`CommandError::NotFound`] also if it is not the caller's.
     pub async fn dossier(&self, id: ReservationId, access: &Access) -> Result<Dossier, CommandError> {
-        let query = self
-            .client
+        let answer = self.stored(id).send().await.map_err(|error| classify("Query", &error))?;
+        dossier_of(answer.items(), access)
+    }
+
+    /// Everything that is stored of a reservation, strongly consistent.
+    pub(crate) fn stored(&self, id: ReservationId) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.tables.records)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::reservation_partition(id)))
-            .consistent_read(true);
-        let answer = query.send().await.map_err(|error| classify("Query", &error))?;
-        let (mut reservation, mut payments) = (None, Vec::new());
-        for item in answer.items() {
-            match item.get(keys::SK).and_then(|sk| sk.as_s().ok()).map(String::as_str) {
-                Some(keys::RESERVATION_SORT) => reservation = Some(reservation_item::read(item)?),
-                Some(sort) if sort.starts_with("P#") => payments.push(payment_item::read(item)?),
-                _ => {}
-            }
-        }
-        let reservation = reservation.filter(|r| match access {
-            Access::System | Access::All => true,
-            Access::Owner(user) => r.user == *user,
-            Access::Lot(lot) => r.lot == *lot,
-        });
-        Ok(Dossier { reservation: reservation.ok_or(CommandError::NotFound)?, payments })
+            .consistent_read(true)
     }
 
     /// Carries out a command. `decide` may be called several times, each time with what was just read.
@@ -330,6 +321,24 @@ impl Store {
 
 pub(crate) fn edits_of(before: &Dossier, change: &Change) -> Vec<ClaimEdit> {
     before.reservation.claim_edits(&change.reservation)
+}
+
+/// The reservation among what is stored of it, with its payments.
+pub(crate) fn dossier_of(items: &[Item], access: &Access) -> Result<Dossier, CommandError> {
+    let (mut reservation, mut payments) = (None, Vec::new());
+    for item in items {
+        match item.get(keys::SK).and_then(|sk| sk.as_s().ok()).map(String::as_str) {
+            Some(keys::RESERVATION_SORT) => reservation = Some(reservation_item::read(item)?),
+            Some(sort) if sort.starts_with("P#") => payments.push(payment_item::read(item)?),
+            _ => {}
+        }
+    }
+    let reservation = reservation.filter(|r| match access {
+        Access::System | Access::All => true,
+        Access::Owner(user) => r.user == *user,
+        Access::Lot(lot) => r.lot == *lot,
+    });
+    Ok(Dossier { reservation: reservation.ok_or(CommandError::NotFound)?, payments })
 }
 
 pub(crate) fn merged(before: Dossier, change: Change) -> Dossier {

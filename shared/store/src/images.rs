@@ -4,6 +4,7 @@
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use parkade_domain::document::Entry;
 use parkade_domain::ids::{LotId, ReservationId, SpotIndex};
 use parkade_domain::payment::Payment;
 use parkade_domain::reservation::Reservation;
@@ -11,8 +12,8 @@ use parkade_domain::time::Window;
 use serde_dynamo::AttributeValue as StreamValue;
 
 use crate::attributes::{Item, Reader};
-use crate::items::{payment, reservation};
-use crate::keys::{PK, RESERVATION_SORT, SK};
+use crate::items::{document, payment, reservation};
+use crate::keys::{ENTRY_PREFIX, PK, RESERVATION_SORT, SK};
 use crate::{StoreError, service};
 
 /// An out-of-service interval of one spot.
@@ -37,6 +38,8 @@ pub enum Image {
     Reservation(Box<Reservation>),
     /// A charge or refund.
     Payment(Box<Payment>),
+    /// What a reservation knows of a receipt or credit note.
+    Document(Box<Entry>),
     /// An out-of-service interval.
     Block(Block),
     /// A lot, its spots, its tariff: no event tells of them.
@@ -59,6 +62,9 @@ pub fn image(item: serde_dynamo::Item) -> Result<Image, StoreError> {
     }
     if partition.starts_with("R#") && sort.starts_with("P#") {
         return Ok(Image::Payment(Box::new(payment::read(&item)?)));
+    }
+    if partition.starts_with("R#") && sort.starts_with(ENTRY_PREFIX) {
+        return Ok(Image::Document(Box::new(document::read_entry(&item)?)));
     }
     if partition.starts_with("L#") && sort.starts_with("OOS#") {
         return Ok(Image::Block(block(&item)?));
@@ -103,9 +109,12 @@ mod tests {
         for sort in ["META", "DIR", "TARIFF#00000001"] {
             assert_eq!(image(item(&[("pk", "L#central"), ("sk", sort)])).unwrap(), Image::Other, "{sort}");
         }
-        for (partition, sort) in
-            [("R#0000000000012", "A"), ("R#0000000000012", "P#01"), ("L#central", "OOS#00003#0000000000012")]
-        {
+        for (partition, sort) in [
+            ("R#0000000000012", "A"),
+            ("R#0000000000012", "P#01"),
+            ("R#0000000000012", "C#001"),
+            ("L#central", "OOS#00003#0000000000012"),
+        ] {
             let mut fields = item(&[("pk", partition), ("sk", sort)]).into_inner();
             fields.insert("_s".to_owned(), StreamValue::N("99".to_owned()));
             let read = image(fields.into());

@@ -1,6 +1,7 @@
 //! Keys of every item, in one place.
 
 use parkade_domain::calendar::TileKey;
+use parkade_domain::document::Series;
 use parkade_domain::ids::{CalendarVersion, LotId, PaymentId, ReservationId, TariffVersion, UserId};
 use parkade_domain::reservation::DueKind;
 use parkade_domain::time::Minute;
@@ -59,6 +60,22 @@ pub(crate) fn payment_sort(number: u8) -> String {
 
 pub(crate) fn payment_key(id: PaymentId) -> (String, String) {
     (reservation_partition(id.reservation), payment_sort(id.number))
+}
+
+/// What a reservation knows of its documents, in the order of their issue.
+pub(crate) const ENTRY_PREFIX: &str = "C#";
+
+pub(crate) fn entry_sort(position: u8) -> String {
+    format!("{ENTRY_PREFIX}{position:03}")
+}
+
+/// The documents of a lot and a year, by their number.
+pub(crate) fn series_partition(series: &Series) -> String {
+    format!("RCP#{}#{}", series.lot, series.year)
+}
+
+pub(crate) fn serial_sort(serial: u32) -> String {
+    format!("{serial:010}")
 }
 
 pub(crate) fn owner_partition(user: &UserId) -> String {

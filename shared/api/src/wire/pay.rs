@@ -1,7 +1,7 @@
 //! Payments.
 
-use parkade_domain::ids::{PaymentId, ReservationId};
-use parkade_domain::payment::{Payment, PaymentKind};
+use parkade_domain::ids::{PaymentId, ReceiptId, ReservationId};
+use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::fields::FieldErrors;
@@ -100,6 +100,9 @@ pub struct PaymentLinks {
     pub this: String,
     /// What it pays for.
     pub reservation: String,
+    /// Its receipt or credit note, which is issued within seconds; present once the money has moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
 }
 
 impl PaymentView {
@@ -118,6 +121,8 @@ impl PaymentView {
             links: PaymentLinks {
                 this: format!("/v1/payments/{id}"),
                 reservation: format!("/v1/reservations/{reservation_id}"),
+                receipt: (payment.status == PaymentStatus::Succeeded)
+                    .then(|| format!("/v1/receipts/{}", ReceiptId::of(payment.id))),
             },
             id,
             reservation_id,

@@ -1,7 +1,8 @@
 //! Prices in words, from a catalogue of messages per language (P18).
 
 use super::price::{Line, Price, Rule, Unit};
-use crate::money::Money;
+use crate::money::{Currency, Money};
+use crate::time::Minute;
 use crate::zone::LotZone;
 
 /// A language that prices are explained in.
@@ -76,10 +77,10 @@ const fn rule_text(rule: Rule) -> (&'static str, &'static str) {
 /// The sentences of a price, one per line and one for the total, with times on the wall of the lot's zone.
 #[must_use]
 pub fn explain(price: &Price, locale: Locale, zone: &LotZone) -> Vec<String> {
-    let money = |minor: i64| localised(Money::new(minor, price.currency()), locale);
-    let mut sentences: Vec<String> = price.lines().iter().map(|line| sentence(line, locale, zone, money)).collect();
+    let money = |minor: i64| money_text(Money::new(minor, price.currency()), locale);
+    let mut sentences: Vec<String> = price.lines().iter().map(|line| sentence(line, price, locale, zone)).collect();
     for tax in price.taxes().iter().filter(|tax| tax.included) {
-        let (percent, amount) = (share(i64::from(tax.rate_millionths), 4, locale), money(tax.amount_minor));
+        let (percent, amount) = (tax_rate_text(tax.rate_millionths, locale), money(tax.amount_minor));
         sentences.push(match locale {
             Locale::En => format!("Contains {percent} tax: {amount}"),
             Locale::De => format!("Enthält {percent} Steuer: {amount}"),
@@ -101,35 +102,67 @@ pub fn explain(price: &Price, locale: Locale, zone: &LotZone) -> Vec<String> {
     sentences
 }
 
-fn sentence(line: &Line, locale: Locale, zone: &LotZone, money: impl Fn(i64) -> String) -> String {
+/// A line of a price in words, piece by piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wording {
+    /// What it is for, with the name of the tariff's rule.
+    pub what: String,
+    /// From when until when, on the wall of the lot's zone.
+    pub when: String,
+    /// How the amount follows from the rate; nothing if it is one thing at its price.
+    pub how: Option<String>,
+    /// The amount.
+    pub amount: String,
+}
+
+/// A line of a price of `currency` in words.
+#[must_use]
+pub fn wording(line: &Line, currency: Currency, locale: Locale, zone: &LotZone) -> Wording {
+    let money = |minor: i64| money_text(Money::new(minor, currency), locale);
     let (english, german) = rule_text(line.rule());
-    let mut text = if locale == Locale::De { german } else { english }.to_owned();
-    if let Some(id) = line.id() {
-        text = format!("{text} ({id})");
-    }
-    let time = |minute| {
-        let pattern = if locale == Locale::De { "%d.%m.%Y %H:%M" } else { "%Y-%m-%d %H:%M" };
-        zone.local(minute).format(pattern)
-    };
-    let (from, until) = (time(line.interval().start()), time(line.interval().end()));
-    let (rate, quantity, amount) = (money(line.unit_rate_minor()), line.quantity(), money(line.amount_minor()));
-    let german = locale == Locale::De;
-    let of = if german { "von" } else { "of" };
+    let german_asked = locale == Locale::De;
+    let text = if german_asked { german } else { english };
+    let what = line.id().map_or_else(|| text.to_owned(), |id| format!("{text} ({id})"));
+    let time = |minute| time_text(minute, locale, zone);
+    let when = format!("{} – {}", time(line.interval().start()), time(line.interval().end()));
+    let (rate, quantity) = (money(line.unit_rate_minor()), line.quantity());
+    let of = if german_asked { "von" } else { "of" };
     let how = match line.unit() {
-        Unit::StartedUnit { minutes } if german => format!("{quantity} × {rate} je angefangene {minutes} min"),
+        Unit::StartedUnit { minutes } if german_asked => format!("{quantity} × {rate} je angefangene {minutes} min"),
         Unit::StartedUnit { minutes } => format!("{quantity} × {rate} per started {minutes} min"),
-        Unit::WholeUnit { minutes } if german => format!("{quantity} × {rate} je volle {minutes} min"),
+        Unit::WholeUnit { minutes } if german_asked => format!("{quantity} × {rate} je volle {minutes} min"),
         Unit::WholeUnit { minutes } => format!("{quantity} × {rate} per full {minutes} min"),
-        Unit::NearestUnit { minutes } if german => format!("{quantity} × {rate} je {minutes} min, gerundet"),
+        Unit::NearestUnit { minutes } if german_asked => format!("{quantity} × {rate} je {minutes} min, gerundet"),
         Unit::NearestUnit { minutes } => format!("{quantity} × {rate} per {minutes} min, rounded"),
         Unit::Period => format!("{quantity} × {rate}"),
         Unit::BasisPoint => format!("{} {of} {rate}", share(quantity, 2, locale)),
         Unit::Millionth | Unit::MillionthHalfEven => format!("{} {of} {rate}", share(quantity, 4, locale)),
-        Unit::MinuteOf { minutes } if german => format!("{quantity} von {minutes} min zu {rate}"),
+        Unit::MinuteOf { minutes } if german_asked => format!("{quantity} von {minutes} min zu {rate}"),
         Unit::MinuteOf { minutes } => format!("{quantity} of {minutes} min at {rate}"),
-        Unit::Item => return format!("{text}, {from} – {until}: {amount}"),
+        Unit::Item => String::new(),
     };
-    format!("{text}, {from} – {until}: {how} = {amount}")
+    Wording { what, when, how: Some(how).filter(|how| !how.is_empty()), amount: money(line.amount_minor()) }
+}
+
+/// A minute on the wall of the lot's zone: `2026-11-21 11:00`, and `21.11.2026 11:00` in German.
+#[must_use]
+pub fn time_text(minute: Minute, locale: Locale, zone: &LotZone) -> String {
+    let pattern = if locale == Locale::De { "%d.%m.%Y %H:%M" } else { "%Y-%m-%d %H:%M" };
+    zone.local(minute).format(pattern).to_string()
+}
+
+/// A rate of taxes as per cent without superfluous zeros: `19 %`.
+#[must_use]
+pub fn tax_rate_text(rate_millionths: u32, locale: Locale) -> String {
+    share(i64::from(rate_millionths), 4, locale)
+}
+
+fn sentence(line: &Line, price: &Price, locale: Locale, zone: &LotZone) -> String {
+    let Wording { what, when, how, amount } = wording(line, price.currency(), locale, zone);
+    match how {
+        Some(how) => format!("{what}, {when}: {how} = {amount}"),
+        None => format!("{what}, {when}: {amount}"),
+    }
 }
 
 /// A share as per cent without superfluous zeros; `digits` after the point are hidden in `quantity`.
@@ -144,7 +177,8 @@ fn share(quantity: i64, digits: u32, locale: Locale) -> String {
 }
 
 /// `EUR 12.50`, and `12,50 EUR` in German.
-fn localised(money: Money, locale: Locale) -> String {
+#[must_use]
+pub fn money_text(money: Money, locale: Locale) -> String {
     let text = money.format();
     match (locale, text.split_once(' ')) {
         (Locale::De, Some((code, amount))) => format!("{} {code}", amount.replace('.', ",")),

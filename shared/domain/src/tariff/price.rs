@@ -380,6 +380,13 @@ impl Price {
         Self { currency, tariff_version, lines: vec![line], taxes: Vec::new(), debits: Vec::new(), total_minor }
     }
 
+    /// This price in one line, where there is no room for all of them. Its taxes and debits stay.
+    #[must_use]
+    pub fn in_one_line(&self, window: Window) -> Self {
+        let agreed = Self::agreed(self.total(), self.tariff_version, window);
+        Self { taxes: self.taxes.clone(), debits: self.debits.clone(), ..agreed }
+    }
+
     /// This price with further lines.
     ///
     /// # Errors

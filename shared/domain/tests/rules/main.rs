@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod decisions;
 #[cfg(test)]
+mod document;
+#[cfg(test)]
 mod given;
 #[cfg(test)]
 mod golden;

@@ -1,7 +1,6 @@
 //! `L#<lot>`: `META` the lot, `DIR` its spots in one packed item, `TARIFF#<version>` and `CALENDAR#<version>` its
 //! immutable tariffs and calendars of holidays and events.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use parkade_domain::geometry::{Geometry, Shape};
 use parkade_domain::ids::{CalendarVersion, LotId, SpotIndex, TariffVersion};
 use parkade_domain::lot::{Directory, Lot, LotKind, Publication};
@@ -10,10 +9,8 @@ use parkade_domain::tariff::{LotCalendar, Tariff};
 use parkade_domain::time::Minute;
 use parkade_domain::vehicle::{Spot, SpotKind};
 use parkade_domain::zone::LotZone;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::attributes::{Item, Reader, SCHEMA, bytes, keyed, number, text};
+use crate::attributes::{Item, Reader, SCHEMA, bytes, from_json, json, keyed, number, text};
 use crate::error::StoreError;
 use crate::items::reservation::VERSION;
 use crate::keys;
@@ -22,15 +19,6 @@ use crate::tariffs::TariffSummary;
 const SCHEMA_VERSION: i64 = 1;
 /// Separates numbers and zones in the packed directory; neither may contain it.
 const SEPARATOR: char = '\n';
-
-fn json(value: &impl Serialize) -> Result<AttributeValue, StoreError> {
-    let refused = |error: serde_json::Error| StoreError::Refused { operation: "encode", cause: error.to_string() };
-    serde_json::to_string(value).map(text).map_err(refused)
-}
-
-fn from_json<T: DeserializeOwned>(reader: &Reader<'_>, name: &str) -> Result<T, StoreError> {
-    serde_json::from_str(reader.text(name)?).map_err(|error| reader.corrupt(format!("{name}: {error}")))
-}
 
 pub(crate) fn write_meta(lot: &Lot) -> Result<Item, StoreError> {
     let mut item = keyed(keys::lot_partition(&lot.id), keys::LOT_META);
