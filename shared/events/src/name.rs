@@ -40,11 +40,13 @@ pub enum EventName {
     RefundProcessed,
     /// The provider refused a refund.
     RefundFailed,
+    /// A receipt was issued.
+    ReceiptIssued,
 }
 
 impl EventName {
     /// Every name.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ReservationHeld,
         Self::ReservationConfirmed,
         Self::ReservationCancelled,
@@ -62,6 +64,7 @@ impl EventName {
         Self::RefundRequested,
         Self::RefundProcessed,
         Self::RefundFailed,
+        Self::ReceiptIssued,
     ];
 
     /// The detail type on the bus.
@@ -85,6 +88,7 @@ impl EventName {
             Self::RefundRequested => "refund.requested.v1",
             Self::RefundProcessed => "refund.processed.v1",
             Self::RefundFailed => "refund.failed.v1",
+            Self::ReceiptIssued => "receipt.issued.v1",
         }
     }
 

@@ -1,5 +1,7 @@
 //! Stored items ↔ domain types, one file per item. A domain type is never the stored type.
 
 pub(crate) mod lot;
+pub(crate) mod notice;
 pub(crate) mod payment;
+pub(crate) mod preferences;
 pub(crate) mod reservation;
