@@ -103,6 +103,8 @@ fn every_function_of_the_template_is_in_the_registry_with_the_kind_that_its_sour
         bus: platform.bus.clone(),
         payments_url: "http://127.0.0.1:1/_stripe".to_owned(),
         webhook_secret: "whsec_local".to_owned(),
+        api_url: "http://127.0.0.1:1".to_owned(),
+        outbox: Path::new(env!("CARGO_TARGET_TMPDIR")).join("outbox"),
     };
     let functions = registry::functions(foundation).unwrap();
     let named: BTreeSet<String> = functions.keys().map(|name| (*name).to_owned()).collect();
