@@ -10,6 +10,15 @@ use parkade_events::{EventName, Incoming, run_batch};
 use parkade_notify::{Courier, Notifier, TellError, Telling};
 use thiserror::Error;
 
+/// What drivers are told of; the rule of the queue lets exactly these through.
+pub const TOLD: [EventName; 6] = [
+    EventName::ReservationConfirmed,
+    EventName::ReservationModified,
+    EventName::ReservationNoShow,
+    EventName::PaymentFailed,
+    EventName::RefundProcessed,
+    EventName::ReceiptIssued,
+];
 /// Longest event id: a key's partition has room for many times that.
 const EVENT_ID_CHARS_MAX: usize = 200;
 
