@@ -222,6 +222,19 @@ async fn a_process_that_dies_never_makes_a_second_message_and_loses_one_only_bet
     assert!(log.iter().any(|call| call.operation == "PutItem"), "{log:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_try_that_did_not_get_the_right_never_gives_back_anothers() {
+    let scene = Scene::new().await;
+    let events = scene.eventful().await;
+    let (event_id, body) = &events[0];
+    assert!(deliver(&scene.courier, now(), body).await);
+    let faults = Faults::none();
+    faults.add_rule(|call| (call.operation == "PutItem").then_some(Fault::LostRequest));
+    assert!(!deliver(&scene.process(&faults), now(), body).await, "whether it got the right is unknown to it");
+    assert!(deliver(&scene.courier, now(), body).await);
+    assert_eq!(scene.outbox.take(), [event_id.clone()]);
+}
+
 #[tokio::test]
 async fn two_deliveries_at_once_make_one_message() {
     let scene = Scene::new().await;
@@ -291,7 +304,8 @@ async fn a_message_is_in_the_drivers_language_and_shows_the_code_as_the_gate_tak
     let scene = Scene::new().await;
     let events = scene.eventful().await;
     assert!(deliver(&scene.courier, now(), &events[0].1).await);
-    let [Message::Email { to, mail }] = scene.outbox.messages().try_into().unwrap() else { panic!("one e-mail") };
+    let messages = scene.outbox.messages();
+    let [Message::Email { to, mail }] = messages.as_slice() else { panic!("one e-mail: {messages:?}") };
     assert_eq!(to.as_str(), "driver@example.com");
     assert_eq!(mail.subject, "Ihre Buchung für Main street ist bestätigt");
     let code = mail.text.lines().find_map(|line| line.strip_prefix("Code für die Schranke: ")).unwrap();

@@ -6,6 +6,7 @@ mod outbox;
 
 use chrono::{DateTime, Utc};
 use outbox::{Outbox, courier, listening, night, wants};
+use parkade_domain::decide::NewReservation;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{LotId, ReservationId};
 use parkade_domain::notice::{EXPIRY_LEAD_MINUTES, Occasion, REMINDER_LEAD_MINUTES};
@@ -118,12 +119,10 @@ async fn lots_of_different_policies_do_not_disturb_each_other() {
     scene.store.put_lot(lot.clone(), given::documents(), None, T0_S).await.unwrap();
     scene.store.put_spots(&lot.id, given::spots(1)).await.unwrap();
     wants(&scene.store, listening(2, Channel::Email)).await;
-    let new = parkade_domain::decide::NewReservation { lot: lot.id, ..booking(2, 2, vec![window(START + 2, END)]) };
-    let request = Reserve { new, spot: None, promise: None, now_s: T0_S };
-    // The grid is a quarter of an hour there too, but a claim of the store is not asked for it.
-    paid(&scene.store, request).await;
-    let sent = scene.run_each(START - 92, START - 50).await;
-    let expected = [(START - 60, reminder(1, START)), (START - 58, reminder(2, START + 2))];
+    let new = NewReservation { lot: lot.id, ..booking(2, 2, vec![window(START + 15, END)]) };
+    paid(&scene.store, Reserve { new, spot: None, promise: None, now_s: T0_S }).await;
+    let sent = scene.run_each(START - 92, START - 40).await;
+    let expected = [(START - 60, reminder(1, START)), (START - 45, reminder(2, START + 15))];
     assert_eq!(sent, expected);
 }
 
@@ -175,12 +174,12 @@ async fn minutes_without_a_run_are_caught_up_as_far_as_it_still_helps() {
 
     // Days later only what is about to happen is looked at.
     let scene = Scene::booked(LotPolicy::default()).await;
-    confirmed(&scene.store, 2, &[window(START + 5_000, END + 5_000)]).await;
+    confirmed(&scene.store, 2, &[window(START + 5_010, END + 5_010)]).await;
     wants(&scene.store, listening(2, Channel::Email)).await;
     scene.run(0).await;
-    let report = scene.run(START + 4_999).await;
+    let report = scene.run(START + 5_009).await;
     assert_eq!((report.looked_at, report.sent), (1, 1));
-    assert_eq!(scene.outbox.take(), [reminder(2, START + 5_000)]);
+    assert_eq!(scene.outbox.take(), [reminder(2, START + 5_010)]);
 }
 
 #[tokio::test]
@@ -272,6 +271,17 @@ async fn what_waited_is_sent_when_quiet_hours_end_and_never_again() {
 }
 
 #[tokio::test]
+async fn two_runs_at_once_send_what_waited_once() {
+    let (scene, telling) = waiting().await;
+    let faults = Faults::none();
+    faults.interleave(3);
+    let (one, other) = [(); 2].map(|()| courier(scene.world.process(&faults), &scene.outbox)).into();
+    let (one, other) = tokio::join!(handle(&one, at(MORNING)), handle(&other, at(MORNING)));
+    assert_eq!(one.unwrap().sent + other.unwrap().sent, 1);
+    assert_eq!(scene.outbox.take(), [telling.event_id]);
+}
+
+#[tokio::test]
 async fn the_event_that_comes_again_while_its_message_waits_changes_nothing() {
     let (scene, telling) = waiting().await;
     assert_eq!(scene.courier.tell(&telling, at(2)).await.unwrap(), Told::Nothing);
@@ -318,7 +328,7 @@ async fn what_waited_and_was_not_sent_waits_on() {
     let (scene, telling) = waiting().await;
     scene.outbox.fail(SendError::NotSent { cause: "Throttling".to_owned() });
     assert_eq!(handle(&scene.courier, at(MORNING)).await.unwrap_err().code, "remind_incomplete");
-    assert_eq!(scene.run_each(MORNING + 1, MORNING + 8).await, [(MORNING + 6, telling.event_id)]);
+    assert_eq!(scene.run_each(MORNING + 1, MORNING + 8).await, [(MORNING + 5, telling.event_id)]);
 }
 
 #[tokio::test]

@@ -66,7 +66,11 @@ pub(crate) fn words(notice: &Notice, say: Say<'_>) -> Words {
             let until = say.at(window.end());
             let mut paragraphs = vec![format!("Your booking now ends later: {until}.")];
             paragraphs.extend(due.map(|due| format!("{} is still to be paid.", say.money(due))));
-            (format!("Your booking at {lot} is extended"), paragraphs, format!("{short_lot} is yours until {until}."))
+            (
+                format!("Your booking at {lot} is extended"),
+                paragraphs,
+                format!("Your booking at {short_lot} is extended until {until}."),
+            )
         }
         Notice::Changed { window, due } => {
             let (from, until) = say.both_ends(*window);

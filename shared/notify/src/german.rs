@@ -77,7 +77,7 @@ pub(crate) fn words(notice: &Notice, say: Say<'_>) -> Words {
             (
                 format!("Ihre Buchung für {lot} ist verlängert"),
                 paragraphs,
-                format!("{short_lot} gehört Ihnen bis {until}."),
+                format!("Ihre Buchung für {short_lot} ist verlängert bis {until}."),
             )
         }
         Notice::Changed { window, due } => {
