@@ -9,12 +9,13 @@ use notify::handle;
 use outbox::{Outbox, courier, listening, night, wants};
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{ReservationId, UserId};
+use parkade_domain::payment::{Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::preferences::{Channel, Channels, Preferences};
 use parkade_domain::reservation::Reason;
 use parkade_events::EventName;
 use parkade_notify::{Courier, Message, SendError};
-use parkade_store::{Access, Cause, ChargeOutcome, Modification, Order, Reserve, Store};
+use parkade_store::{Access, Cause, Modification, Order, Reserve, Store};
 use parkade_testkit::{Fault, Faults, RECORDS, Rates};
 use parkade_tests::given::{T0, T0_S, booking, id, window};
 use parkade_tests::world::order;
@@ -73,8 +74,8 @@ async fn deliver(courier: &Courier<Outbox>, now: DateTime<Utc>, body: &str) -> b
 async fn confirmed(store: &Store, n: u64) -> ReservationId {
     let new = booking(n, n, vec![window(60, 120)]);
     store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
-    let (payment, _) = store.pay(&order(id(n), 10, 1, T0_S + 10), "pm_card_visa").await.unwrap();
-    let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
+    let payment = store.pay(&order(id(n), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap().payment;
+    let taken = Word::Succeeded { reference: "pi_1".to_owned() };
     store.settle(payment.id, &taken, T0_S + 20).await.unwrap();
     id(n)
 }
@@ -108,14 +109,14 @@ impl Scene {
 
         let new = booking(2, 2, vec![window(60, 120)]);
         self.store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
-        let (failed, _) = self.store.pay(&order(id(2), 10, 1, T0_S + 10), "pm_1").await.unwrap();
-        let declined = ChargeOutcome::Declined { code: "card_declined".to_owned() };
+        let failed = self.store.pay(&order(id(2), 10, 1, T0_S + 10), &Means::card("pm_1")).await.unwrap().payment;
+        let declined = Word::Declined { code: "card_declined".to_owned() };
         self.store.settle(failed.id, &declined, T0_S + 20).await.unwrap();
 
         let cancelled = confirmed(&self.store, 3).await;
         self.store.cancel(&order(cancelled, 12, 1, T0_S + 25), Reason::SpotOutOfService).await.unwrap();
         let d = self.store.dossier(cancelled, &Access::System).await.unwrap();
-        let given = ChargeOutcome::Succeeded { provider_reference: "re_1".to_owned() };
+        let given = Word::Succeeded { reference: "re_1".to_owned() };
         self.store.settle(d.payments[1].id, &given, T0_S + 26).await.unwrap();
 
         let missed = confirmed(&self.store, 4).await;

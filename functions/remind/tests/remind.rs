@@ -10,12 +10,13 @@ use parkade_domain::decide::NewReservation;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{LotId, ReservationId};
 use parkade_domain::notice::{EXPIRY_LEAD_MINUTES, Occasion, REMINDER_LEAD_MINUTES};
+use parkade_domain::payment::{Means, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::preferences::{Channel, Channels, Preferences};
 use parkade_domain::reservation::Reason;
 use parkade_domain::time::Window;
-use parkade_notify::{Courier, SendError, Telling, Told};
-use parkade_store::{ChargeOutcome, Modification, Reserve, Store};
+use parkade_notify::{Courier, Message, SendError, Telling, Told};
+use parkade_store::{Modification, Reserve, Store};
 use parkade_testkit::{Fault, Faults};
 use parkade_tests::World;
 use parkade_tests::given::{self, T0, T0_S, booking, id, window};
@@ -76,8 +77,8 @@ async fn confirmed(store: &Store, n: u64, windows: &[Window]) -> ReservationId {
 async fn paid(store: &Store, request: Reserve) {
     let id = request.new.id;
     store.reserve(&request).await.unwrap();
-    let (payment, _) = store.pay(&order(id, 10, 1, T0_S + 10), "pm_card_visa").await.unwrap();
-    let taken = ChargeOutcome::Succeeded { provider_reference: "pi_1".to_owned() };
+    let payment = store.pay(&order(id, 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap().payment;
+    let taken = Word::Succeeded { reference: "pi_1".to_owned() };
     store.settle(payment.id, &taken, T0_S + 20).await.unwrap();
 }
 
@@ -348,6 +349,9 @@ async fn a_reminder_by_text_that_waits_beyond_the_start_is_not_sent() {
     confirmed(&scene.store, 1, &[window(START, END)]).await;
     confirmed(&scene.store, 2, &[window(MORNING + 30, MORNING + 90)]).await;
     wants(&scene.store, Preferences { quiet: night(), ..listening(2, Channel::Text) }).await;
-    let sent = scene.run_each(START - 61, MORNING + 2).await;
-    assert_eq!(sent, [(MORNING, reminder(2, MORNING + 30))]);
+    assert_eq!(scene.run_each(START - 61, MORNING).await, []);
+    assert_eq!(scene.run(MORNING).await.sent, 1);
+    let messages = scene.outbox.messages();
+    let [Message::Text { text, .. }] = messages.as_slice() else { panic!("one text: {messages:?}") };
+    assert!(text.starts_with("Parkade: Ihre Buchung für Main street beginnt um 07:30 Uhr."), "{text}");
 }

@@ -7,7 +7,7 @@ use parkade_domain::ids::{Claimant, LotId, ReservationId, SpotIndex, TariffVersi
 use parkade_domain::lot::{Lot, LotKind};
 use parkade_domain::money::{Currency, Money};
 use parkade_domain::notice::{Notice, Occasion, Placement, Unpaid, notice, upcoming};
-use parkade_domain::payment::{Payment, PaymentStatus};
+use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::preferences::Topic;
 use parkade_domain::reservation::{Mark, Reason, Status};
@@ -96,7 +96,7 @@ fn after(before: &Dossier, change: Change) -> Dossier {
 }
 
 fn paying(d: &Dossier, key: u64) -> Dossier {
-    let payment = decide::pay(d, DAY.epoch_s(), mark(key), "pm_1".to_owned()).unwrap();
+    let payment = decide::pay(d, DAY.epoch_s(), mark(key), Means::card("pm_1")).unwrap();
     Dossier { payments: d.payments.iter().cloned().chain([payment]).collect(), ..d.clone() }
 }
 
