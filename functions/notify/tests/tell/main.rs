@@ -184,7 +184,7 @@ async fn whatever_happens_to_one_call_of_the_store_the_event_is_told_once() {
     let (event_id, body) = &events[0];
     let counting = Faults::none();
     assert!(deliver(&scene.process(&counting), now(), body).await);
-    assert_eq!(scene.outbox.take(), [event_id.clone()]);
+    assert_eq!(scene.outbox.take(), [event_id.as_str()]);
     for call in 1..=counting.calls() {
         for fault in FAULTS {
             before.restore(&scene.world.engine);
@@ -193,7 +193,7 @@ async fn whatever_happens_to_one_call_of_the_store_the_event_is_told_once() {
             for _ in 1..DELIVERIES {
                 assert!(deliver(&scene.courier, now(), body).await, "{fault:?} at {call}");
             }
-            assert_eq!(scene.outbox.take(), [event_id.clone()], "{fault:?} at {call}");
+            assert_eq!(scene.outbox.take(), [event_id.as_str()], "{fault:?} at {call}");
         }
     }
 }
@@ -216,7 +216,7 @@ async fn a_process_that_dies_never_makes_a_second_message_and_loses_one_only_bet
                 assert!(deliver(&scene.courier, now(), body).await);
             }
             let lost = executed && call.operation == "PutItem";
-            let expected = if lost { Vec::new() } else { vec![event_id.clone()] };
+            let expected = if lost { Vec::new() } else { vec![event_id.as_str()] };
             assert_eq!(scene.outbox.take(), expected, "{call:?}, executed: {executed}");
         }
     }
@@ -233,7 +233,7 @@ async fn a_try_that_did_not_get_the_right_never_gives_back_anothers() {
     faults.add_rule(|call| (call.operation == "PutItem").then_some(Fault::LostRequest));
     assert!(!deliver(&scene.process(&faults), now(), body).await, "whether it got the right is unknown to it");
     assert!(deliver(&scene.courier, now(), body).await);
-    assert_eq!(scene.outbox.take(), [event_id.clone()]);
+    assert_eq!(scene.outbox.take(), [event_id.as_str()]);
 }
 
 #[tokio::test]
@@ -249,7 +249,7 @@ async fn two_deliveries_at_once_make_one_message() {
         let (one, other) = (scene.process(&faults), scene.process(&faults));
         let done = tokio::join!(deliver(&one, now(), body), deliver(&other, now(), body));
         assert_eq!(done, (true, true));
-        assert_eq!(scene.outbox.take(), [event_id.clone()], "seed {seed}");
+        assert_eq!(scene.outbox.take(), [event_id.as_str()], "seed {seed}");
     }
 }
 
@@ -265,7 +265,7 @@ async fn what_was_certainly_not_sent_comes_again_and_nothing_else_does() {
         assert_eq!(scene.outbox.take(), Vec::<String>::new());
     }
     assert!(deliver(&scene.courier, now(), body).await);
-    assert_eq!(scene.outbox.take(), [event_id.clone()]);
+    assert_eq!(scene.outbox.take(), [event_id.as_str()]);
     for (error, sent) in [(SendError::Unknown { cause: cause() }, 1), (SendError::Undeliverable { cause: cause() }, 0)]
     {
         let (_, body) = &events[3 + sent];
