@@ -122,6 +122,8 @@ async fn lots_of_different_policies_do_not_disturb_each_other() {
     wants(&scene.store, listening(2, Channel::Email)).await;
     let new = NewReservation { lot: lot.id, ..booking(2, 2, vec![window(START + 15, END)]) };
     paid(&scene.store, Reserve { new, spot: None, promise: None, now_s: T0_S }).await;
+    // Here the first lot's booking is found where the second lot's would be.
+    assert_eq!(scene.run_each(START - 91, START - 88).await, []);
     let sent = scene.run_each(START - 61, START - 43).await;
     let expected = [(START - 60, reminder(1, START)), (START - 45, reminder(2, START + 15))];
     assert_eq!(sent, expected);
