@@ -6,6 +6,7 @@
 use std::panic::AssertUnwindSafe;
 
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _, stream};
 use parkade_domain::ids::ReservationId;
 use parkade_domain::notice::{EXPIRY_LEAD_MINUTES, Occasion, REMINDER_LEAD_MINUTES, upcoming};
@@ -80,11 +81,14 @@ async fn run<N: Notifier + Sync>(courier: &Courier<N>, now: DateTime<Utc>) -> Re
     let (store, minute) = (&courier.store, Minute::floor(now));
     let mut report = Report::default();
     let waiting = Box::pin(store.notices_due(now.timestamp())).await?;
-    let work = waiting.iter().map(|event_id| async move {
-        let told = courier.tell_waiting(event_id, now).await.map_err(Failure::Tell);
-        (event_id.clone(), told)
+    let work = waiting.into_iter().map(|event_id| {
+        let told = async move {
+            let told = courier.tell_waiting(&event_id, now).await.map_err(Failure::Tell);
+            (event_id, told)
+        };
+        told.boxed()
     });
-    all(work, &mut report).await;
+    all(work.collect(), &mut report).await;
 
     let last = store.reminded_until().await?.unwrap_or(minute.plus(-1));
     let mut reminders = Report::default();
@@ -95,9 +99,10 @@ async fn run<N: Notifier + Sync>(courier: &Courier<N>, now: DateTime<Utc>) -> Re
             continue;
         }
         let found = Box::pin(store.soon(kind, after, until)).await?;
-        let work =
-            found.into_iter().map(|id| async move { (id.to_string(), one(courier, id, (after, until), now).await) });
-        all(work, &mut reminders).await;
+        let work = found
+            .into_iter()
+            .map(|id| async move { (id.to_string(), one(courier, id, (after, until), now).await) }.boxed());
+        all(work.collect(), &mut reminders).await;
     }
     if reminders.failed == 0 {
         store.note_reminded_until(minute).await?;
@@ -131,13 +136,12 @@ async fn one<N: Notifier + Sync>(
     courier.tell(&Telling { event_id, reservation: id, occasion }, now).await.map_err(Failure::Tell)
 }
 
+/// One message's way, boxed, so that the function's own future stays small however much it takes.
+type Work<'a> = BoxFuture<'a, (String, Result<Told, Failure>)>;
+
 /// Does all of it, some at a time; one that fails or panics stops no other.
-async fn all<F>(work: impl Iterator<Item = F>, report: &mut Report)
-where
-    F: Future<Output = (String, Result<Told, Failure>)>,
-{
-    // Boxed, so that the function's own future stays small however much one message takes.
-    let work = work.map(|one| AssertUnwindSafe(Box::pin(one)).catch_unwind());
+async fn all(work: Vec<Work<'_>>, report: &mut Report) {
+    let work: Vec<_> = work.into_iter().map(|one| AssertUnwindSafe(one).catch_unwind()).collect();
     let mut outcomes = stream::iter(work).buffer_unordered(CONCURRENCY_MAX);
     while let Some(outcome) = outcomes.next().await {
         report.looked_at += 1;

@@ -248,7 +248,7 @@ fn payment_failed(d: &Dossier, number: u8, now: Minute) -> Option<Notice> {
     }
     let held_until = r.hold_expires_at_s.map(|at_s| Minute(at_s.div_euclid(60)));
     let then = match (purpose, r.status, held_until) {
-        (Purpose::Balance, ..) => Unpaid::Balance,
+        (Purpose::Balance | Purpose::Exit, ..) => Unpaid::Balance,
         (Purpose::Booking, Status::Held, Some(until)) if now < until => Unpaid::Held(until),
         (Purpose::Booking, ..) => Unpaid::Lost,
     };
