@@ -42,7 +42,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct Serve {
-    /// Folder of the engine's file, the key and the payment twin's journal.
+    /// Folder of the engine's file, the key, the payment twin's journal and the messages to drivers (`outbox`).
     #[arg(long, default_value = ".parkade")]
     data: PathBuf,
     /// The SAM template with the wiring.

@@ -1,10 +1,12 @@
 //! Every function of `functions/`, by name: the only list of them in code. A test compares it with the folders.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use parkade_billing::Cashier;
 use parkade_identity::Identity;
+use parkade_notify::{Courier, Files, FilesError};
 use parkade_payments::{Config, ConfigError, EmptySecret, SecretKey, StripeClient, WebhookSecrets};
 use parkade_runtime::{Deps, EventFailure};
 use parkade_store::{Store, TableNames};
@@ -25,6 +27,10 @@ pub struct Foundation {
     pub payments_url: String,
     /// What the payment provider signs its webhooks with.
     pub webhook_secret: String,
+    /// Where the API answers.
+    pub api_url: String,
+    /// Folder of the messages that would be sent to drivers.
+    pub outbox: PathBuf,
 }
 
 /// The functions' own dependencies cannot be built.
@@ -36,6 +42,9 @@ pub enum RegistryError {
     /// The secret of the webhook.
     #[error("the webhook has no secret")]
     Webhook(#[source] EmptySecret),
+    /// The folder of messages cannot be used.
+    #[error("messages to drivers cannot be written")]
+    Outbox(#[source] FilesError),
 }
 
 /// Part of the keys that the payment twin knows charges by.
@@ -97,7 +106,7 @@ fn failure(error: impl Into<EventFailure>) -> String {
 /// The functions, ready to be invoked.
 ///
 /// # Errors
-/// When the payment client cannot be built.
+/// When the payment client or the folder of messages cannot be used.
 pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
     let tables = TableNames {
         calendar: CALENDAR.name.to_owned(),
@@ -114,6 +123,12 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
     let cards = payment_methods::Deps { common: deps.clone(), cashier: cashier.clone() };
     let secrets = WebhookSecrets::new(&foundation.webhook_secret, None).map_err(RegistryError::Webhook)?;
     let webhook = payment_webhook::Deps { cashier: cashier.clone(), secrets };
+    let courier = Courier {
+        store: store.clone(),
+        identity: deps.identity.clone(),
+        notifier: Files::open(foundation.outbox).map_err(RegistryError::Outbox)?,
+        api_url: foundation.api_url,
+    };
     Ok([
         ("search", http!(search, deps)),
         ("discover", http!(discover, deps)),
@@ -143,6 +158,9 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("issue-receipts", queue!(issue_receipts, store)),
         ("tariffs", http!(tariffs, deps)),
         ("price-explain", http!(price_explain, deps)),
+        ("preferences", http!(preferences, deps)),
+        ("notify", queue!(notify, courier)),
+        ("remind", schedule!(remind, courier)),
         ("publish-events", stream!(publish_events, foundation.bus)),
         ("occupancy", stream!(occupancy, store)),
     ]

@@ -119,7 +119,7 @@ impl Server {
         let platform =
             Platform::open(engine, &wiring, settings.clock, settings.clock_speed).map_err(ServerError::Local)?;
         let twin = twin(data.join("payments.journal"), &platform.clock)?;
-        let functions = functions(&platform, identity, address)?;
+        let functions = functions(&platform, identity, address, data)?;
         let app = App::assemble(platform, &wiring, &functions).map_err(ServerError::App)?;
         let router = http::router(app.clone(), Some(twin.router()));
         twin.send_events_to(&format!("http://{address}/v1/webhooks/stripe"), WEBHOOK_SECRET)?;
@@ -149,13 +149,20 @@ fn twin(journal: PathBuf, clock: &Clock) -> Result<Twin, ServerError> {
     Twin::open_at(Some(journal), present_s).map_err(ServerError::Twin)
 }
 
-fn functions(platform: &Platform, identity: Identity, address: SocketAddr) -> Result<Functions, ServerError> {
+fn functions(
+    platform: &Platform,
+    identity: Identity,
+    address: SocketAddr,
+    data: &Path,
+) -> Result<Functions, ServerError> {
     let foundation = Foundation {
         client: platform.engine.client(Faults::none()),
         identity,
         bus: platform.bus.clone(),
         payments_url: format!("http://{address}/_stripe"),
         webhook_secret: WEBHOOK_SECRET.to_owned(),
+        api_url: format!("http://{address}"),
+        outbox: data.join("outbox"),
     };
     registry::functions(foundation).map_err(ServerError::Functions)
 }

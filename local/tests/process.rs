@@ -228,6 +228,45 @@ async fn the_demo_ends_with_a_completed_stay_and_the_difference_refunded() {
     }
 }
 
+/// The files of messages, by what follows the reservation's code in their names.
+fn messages(data: &Path, reservation: &str) -> Vec<String> {
+    let code = reservation.trim_start_matches("res_");
+    let files = std::fs::read_dir(data.join("outbox")).unwrap().map(|file| file.unwrap().file_name());
+    let mut found: Vec<String> =
+        files.filter_map(|name| name.to_str()?.strip_prefix(code).map(str::to_owned)).collect();
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_driver_who_asks_for_it_is_told_of_booking_start_and_no_show_in_files() {
+    let (server, data) = Server::fresh("outbox");
+    register_lot(&server).await;
+    let wanted = json!({"email": "dora@example.com", "phone": "+4915112345678", "channels": {"reminders": "text"}});
+    let put = Ask::new(Method::PUT, "/v1/users/dora/preferences").by(DRIVER).json(wanted);
+    assert_eq!(server.ask(put).await.status.as_u16(), 201);
+    let id = server.ask(reserve("told")).await.text("/id").to_owned();
+    assert!(server.ask(pay(&id)).await.status.is_success());
+    server.advance(0).await;
+    assert_eq!(messages(&data, &id), ["-C001-receipt.issued.v1.eml", "-v2-reservation.confirmed.v1.eml"]);
+    // To the booking's start in 26 hours, and beyond its grace of half an hour, in the demo's own steps of an hour and less.
+    for _ in 0..27 {
+        server.advance(60).await;
+    }
+    let told = messages(&data, &id);
+    assert_eq!(told.len(), 6, "{told:?}");
+    for part in [
+        "-C001-receipt.issued.v1.eml",
+        "-C002-receipt.issued.v1.eml",
+        "-v2-reservation.confirmed.v1.eml",
+        "-reminder-",
+        "-reservation.no-show.v1.eml",
+        "-refund.processed.v1.eml",
+    ] {
+        assert_eq!(told.iter().filter(|name| name.contains(part)).count(), 1, "{part} in {told:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demo_needs_no_clock_that_moves() {
     let (server, _) = Server::fresh("demo-real-time");

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use parkade_events::{EventName, SOURCE};
 use parkade_identity::{DevTokens, Identity, Keys};
 use parkade_local::app::{App, Platform};
 use parkade_local::registry::{self, Foundation};
@@ -48,6 +49,16 @@ fn every_function_is_invoked_by_something_and_every_route_by_one_function() {
         }
     }
     assert!(routes.len() >= 18, "{routes:?}");
+}
+
+#[test]
+fn the_notifications_queue_gets_exactly_the_events_that_drivers_are_told_of() {
+    let wiring = wiring();
+    for name in EventName::ALL {
+        let rules = wiring.rules.iter().filter(|rule| rule.pattern.matches(SOURCE, name.as_str()));
+        let led = rules.filter(|rule| rule.queues.iter().any(|queue| queue == "Notifications")).count();
+        assert_eq!(led, usize::from(notify::TOLD.contains(&name)), "{}", name.as_str());
+    }
 }
 
 #[test]
@@ -103,6 +114,8 @@ fn every_function_of_the_template_is_in_the_registry_with_the_kind_that_its_sour
         bus: platform.bus.clone(),
         payments_url: "http://127.0.0.1:1/_stripe".to_owned(),
         webhook_secret: "whsec_local".to_owned(),
+        api_url: "http://127.0.0.1:1".to_owned(),
+        outbox: Path::new(env!("CARGO_TARGET_TMPDIR")).join("outbox"),
     };
     let functions = registry::functions(foundation).unwrap();
     let named: BTreeSet<String> = functions.keys().map(|name| (*name).to_owned()).collect();

@@ -69,6 +69,7 @@ async fn bodies_that_are_no_json_are_told_from_json_of_the_wrong_shape() {
         ("POST", "/v1/reservations", ALICE),
         ("PATCH", "/v1/reservations/res_0000000000001", ALICE),
         ("POST", "/v1/payments", ALICE),
+        ("PUT", "/v1/users/alice/preferences", ALICE),
         ("PUT", "/v1/lots/central", ROOT),
         ("PUT", "/v1/lots/central/spots", OLGA),
         ("PUT", "/v1/lots/central/spots/A1/status", OLGA),

@@ -59,6 +59,8 @@ routes! {
     "GET" "/v1/reservations/{id}/price" => price_explain;
     "POST" "/v1/prices/explain" => price_explain;
     "GET" "/v1/users/{id}/reservations" => list_reservations;
+    "GET" "/v1/users/{id}/preferences" => preferences;
+    "PUT" "/v1/users/{id}/preferences" => preferences;
     "PATCH" "/v1/reservations/{id}" => modify;
     "PUT" "/v1/reservations/{id}/cancel" => cancel;
     "DELETE" "/v1/reservations/{id}" => cancel;

@@ -13,6 +13,7 @@ mod gate;
 mod harness;
 mod lots;
 mod payments;
+mod preferences;
 mod prices;
 mod problems;
 mod receipts;

@@ -99,6 +99,10 @@ class Checks:
             books = json.load(answer)
         assert books["totals"], f"no money moved at the twin: {books}"
 
+    def queue_and_notifications(self) -> None:
+        """The notifications queue fired notify."""
+        within(DELIVERY_S_MAX, "notify", lambda: "notify" in self._started())
+
     def stream_to_occupancy(self) -> None:
         """The Calendar stream fired occupancy, which wrote its counts."""
         within(DELIVERY_S_MAX, "occupancy items", lambda: bool(self._derived("OCC#")))
@@ -155,6 +159,7 @@ class Checks:
 ALL: list[Callable[[Checks], None]] = [
     Checks.stream_and_bus,
     Checks.queue_and_payment,
+    Checks.queue_and_notifications,
     Checks.stream_to_occupancy,
     Checks.schedules,
     # After the schedules, because the samples of the sweeps would look like them.

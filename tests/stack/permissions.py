@@ -35,6 +35,8 @@ COMMAND = _all(LOT, TARIFF, DOSSIER, _needs(Records="PutItem", Calendar="GetItem
 FREE_SPOTS = _needs(Calendar="Query")
 CASHIER = _all(COMMAND, FREE_SPOTS, _needs(Derived="GetItem PutItem"))
 KEEP_CARD = _needs(Records="Query GetItem PutItem")
+# Reads the record, its lot and its driver's wishes; notes that the message is sent, or that it waits.
+TELL = _all(LOT, DOSSIER, _needs(Records="GetItem PutItem DeleteItem"))
 SPOTS_NOW = _needs(Calendar="GetItem BatchGetItem", Records="GetItem BatchGetItem")
 
 # What the methods of the store and the helpers of the runtime call, by the text of their call.
@@ -94,16 +96,24 @@ CALLS: dict[str, Needs] = {
     "store.lots_in_box(": _needs(Records="Query"),
     "store.occupancy(": _needs(Derived="GetItem BatchGetItem"),
     "store.recompute_occupancy(": _all(LOT, FREE_SPOTS, _needs(Derived="PutItem")),
-    "store.put_lot(": _all(LOT, TARIFF, _needs(Records="PutItem DeleteItem")),
+    "store.put_lot(": _all(LOT, TARIFF, _needs(Records="PutItem DeleteItem", Derived="PutItem")),
     "store.put_spots(": _all(LOT, _needs(Records="PutItem")),
     "store.take_out_of_service(": _all(COMMAND, FREE_SPOTS),
     "store.put_in_service(": _all(COMMAND, _needs(Records="DeleteItem")),
-    # parkade_runtime and parkade_events
+    "store.preferences(": _needs(Records="GetItem"),
+    "store.put_preferences(": _needs(Records="GetItem PutItem"),
+    "store.notices_due(": _needs(Records_due="Query", Derived="GetItem PutItem"),
+    "store.soon(": _needs(Records_due="Query", Derived="Query"),
+    "store.reminded_until(": _needs(Derived="GetItem"),
+    "store.note_reminded_until(": _needs(Derived="PutItem"),
+    # parkade_runtime, parkade_events and parkade_notify
     "lot(&": LOT,
     "stay_view(": _all(LOT, TARIFF),
     "pricing(&": _all(LOT, TARIFF),
     "spot_now(": SPOTS_NOW,
     "stays_of(": _needs(Records_by_plate="Query", Records="GetItem BatchGetItem"),
+    "tell(&": TELL,
+    "tell_waiting(": TELL,
     "sweep(&": _all(DOSSIER, _needs(Records_due="Query", Derived="GetItem PutItem")),
 }
 STORE_CALL = re.compile(r"\bstore\.[a-z_]+\(")
@@ -135,7 +145,7 @@ def allowed(template: dict[str, Any], properties: dict[str, Any]) -> Needs:
     policies: list[Needs] = []
     for statement in cfn.statements(template, properties):
         actions = {action.removeprefix("dynamodb:") for action in statement["Action"] if action.startswith("dynamodb:")}
-        resource = statement["Resource"]
+        resource = statement.get("Resource")
         if not isinstance(resource, dict) or not actions:
             continue
         if "Fn::Sub" in resource:

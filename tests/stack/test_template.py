@@ -33,6 +33,7 @@ ROUTES = {
         "PUT /v1/users/{id}/automatic-payment",
     ],
     "payment-webhook": ["POST /v1/webhooks/stripe"],
+    "preferences": ["GET /v1/users/{id}/preferences", "PUT /v1/users/{id}/preferences"],
     "get-payment": ["GET /v1/payments/{id}"],
     "list-payments": ["GET /v1/users/{id}/payments"],
     "get-receipt": ["GET /v1/receipts/{id}"],
@@ -225,7 +226,10 @@ class TemplateTest(unittest.TestCase):
             for statement in statements:
                 for action in statement["Action"]:
                     self.assertNotIn("*", action, logical_id)
-                if statement["Action"] != ["dynamodb:ListStreams"]:
+                if statement["Action"] == ["sns:Publish"]:
+                    # A text's resource is the phone number, which no ARN can name: everything else is left out instead.
+                    self.assertEqual(statement["NotResource"], {"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:*"}, logical_id)
+                elif statement["Action"] != ["dynamodb:ListStreams"]:
                     self.assertNotEqual(statement["Resource"], "*", logical_id)
 
     def test_policies_allow_exactly_what_the_code_calls(self) -> None:
@@ -233,6 +237,16 @@ class TemplateTest(unittest.TestCase):
             with self.subTest(function=name):
                 allowed = permissions.allowed(self.template, self.functions[logical_id])
                 self.assertEqual(allowed, permissions.needed(name))
+
+    def test_only_the_functions_that_tell_drivers_may_send_and_only_from_the_one_address(self) -> None:
+        senders = set()
+        for logical_id, properties in self.functions.items():
+            for statement in cfn.statements(self.template, properties):
+                if statement["Action"] == ["ses:SendEmail"]:
+                    senders.add(logical_id)
+                    condition = {"StringEquals": {"ses:FromAddress": {"Ref": "NotificationsFrom"}}}
+                    self.assertEqual(statement["Condition"], condition, logical_id)
+        self.assertEqual(senders, {"Notify", "Remind"})
 
     def test_secrets_go_only_where_they_are_used_and_only_as_references(self) -> None:
         for logical_id, properties in self.functions.items():

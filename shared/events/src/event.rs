@@ -72,6 +72,20 @@ pub struct ReservationDetail {
     /// Why it ended early.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
+    /// Where and when it was before; only of `reservation.modified`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previous: Option<PreviousDetail>,
+}
+
+/// Where and when a reservation was before it was modified.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PreviousDetail {
+    /// Position of the spot in the lot's directory.
+    pub spot_index: u16,
+    /// Booked start, RFC 3339.
+    pub start_time: String,
+    /// Booked end, RFC 3339.
+    pub end_time: String,
 }
 
 /// A charge or refund after the change.

@@ -1,7 +1,10 @@
 //! An event as a consumer gets it: the bus's JSON in a queue's message. A consumer takes from it which record to look at, and reads
 //! the record itself, so that an event that comes late or twice does no harm.
 
-use parkade_domain::ids::{LotId, PaymentId, ReservationId};
+use chrono::{DateTime, Utc};
+use parkade_domain::ids::{LotId, PaymentId, ReservationId, SpotIndex};
+use parkade_domain::notice::Placement;
+use parkade_domain::time::{Minute, Window};
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
@@ -20,6 +23,10 @@ pub struct Incoming {
     pub reservation: Option<ReservationId>,
     /// The payment, if named.
     pub payment: Option<PaymentId>,
+    /// The receipt, if named.
+    pub receipt: Option<String>,
+    /// Where and when the reservation was before and after it was modified.
+    pub moved: Option<(Placement, Placement)>,
 }
 
 /// A message that is no event of ours. It is never done by throwing it away.
@@ -57,6 +64,24 @@ struct Envelope {
     reservation_id: Option<ReservationId>,
     #[serde(default, deserialize_with = "id")]
     payment_id: Option<PaymentId>,
+    receipt_id: Option<String>,
+    #[serde(flatten)]
+    after: Place,
+    previous: Option<Place>,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    spot_index: Option<u16>,
+    start_time: Option<DateTime<Utc>>,
+    end_time: Option<DateTime<Utc>>,
+}
+
+impl Place {
+    fn placement(&self) -> Option<Placement> {
+        let window = Window::new(Minute::floor(self.start_time?), Minute::floor(self.end_time?)).ok()?;
+        Some(Placement { window, spot: SpotIndex(self.spot_index?) })
+    }
 }
 
 fn id<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -84,6 +109,8 @@ impl Incoming {
             lot: body.detail.lot_id,
             reservation: body.detail.reservation_id,
             payment: body.detail.payment_id,
+            receipt: body.detail.receipt_id,
+            moved: body.detail.previous.and_then(|before| before.placement().zip(body.detail.after.placement())),
         })
     }
 }
@@ -99,6 +126,7 @@ mod tests {
         let read = Incoming::parse(good).unwrap();
         assert_eq!((read.name, read.event_id.as_str()), (EventName::PaymentRequested, "e"));
         assert_eq!(read.payment.unwrap().to_string(), "pay_0123456789ABC_1");
+        assert_eq!((read.receipt, read.moved), (None, None));
         let bad = [
             String::new(),
             "[]".to_owned(),
@@ -112,5 +140,19 @@ mod tests {
         for body in bad {
             assert!(Incoming::parse(&body).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn a_modification_says_what_was_and_what_is_and_a_receipt_its_id() {
+        let modified = r#"{"detail-type":"reservation.modified.v1","source":"parkade","detail":{"event_id":"e","spot_index":3,
+            "start_time":"2027-06-01T08:00:00Z","end_time":"2027-06-01T10:00:00Z",
+            "previous":{"spot_index":2,"start_time":"2027-06-01T08:00:00Z","end_time":"2027-06-01T09:00:00Z"}}}"#;
+        let (from, to) = Incoming::parse(modified).unwrap().moved.unwrap();
+        assert_eq!((from.spot, to.spot), (SpotIndex(2), SpotIndex(3)));
+        assert_eq!((from.window.minutes(), to.window.minutes()), (60, 120));
+        let receipt =
+            r#"{"detail-type":"receipt.issued.v1","source":"parkade","detail":{"event_id":"e","receipt_id":"rcp_1"}}"#;
+        let read = Incoming::parse(receipt).unwrap();
+        assert_eq!((read.receipt.as_deref(), read.moved), (Some("rcp_1"), None));
     }
 }

@@ -15,7 +15,7 @@ mod sweep;
 
 pub use batch::{chain, run_batch, stream_answer};
 pub use bus::{Bus, NotTaken};
-pub use event::{Detail, Event, PaymentDetail, ReceiptDetail, ReservationDetail, SpotDetail};
+pub use event::{Detail, Event, PaymentDetail, PreviousDetail, ReceiptDetail, ReservationDetail, SpotDetail};
 pub use eventbridge::{EVENTS_PER_CALL_MAX, EventBridge};
 pub use incoming::{Incoming, Unreadable};
 pub use mapping::events;

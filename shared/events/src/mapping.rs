@@ -8,7 +8,9 @@ use parkade_domain::reservation::{Reason, Reservation, Status};
 use parkade_domain::time::Minute;
 use parkade_store::{Block, Image};
 
-use crate::event::{Detail, Event, PaymentDetail, ReceiptDetail, ReservationDetail, SpotDetail, rfc3339};
+use crate::event::{
+    Detail, Event, PaymentDetail, PreviousDetail, ReceiptDetail, ReservationDetail, SpotDetail, rfc3339,
+};
 use crate::name::EventName;
 
 /// The events of one change, in the order in which they happened; none if nothing changed that anyone is told.
@@ -37,7 +39,10 @@ fn reservation(old: Option<&Reservation>, new: &Reservation, changed_at: DateTim
         lot: Some(new.lot.clone()),
         reservation: Some(new.id),
         payment: None,
-        detail: Detail::Reservation(reservation_detail(new)),
+        detail: Detail::Reservation(ReservationDetail {
+            previous: old.filter(|_| name == EventName::ReservationModified).map(previous),
+            ..reservation_detail(new)
+        }),
     };
     names(old, new).iter().copied().map(event).collect()
 }
@@ -105,7 +110,13 @@ fn reservation_detail(r: &Reservation) -> ReservationDetail {
         paid_minor: r.paid_minor,
         refunded_minor: r.refunded_minor,
         reason: r.reason.map(Reason::as_str),
+        previous: None,
     }
+}
+
+fn previous(r: &Reservation) -> PreviousDetail {
+    let (start_time, end_time) = (time(r.window.start()), time(r.window.end()));
+    PreviousDetail { spot_index: r.spot.0, start_time, end_time }
 }
 
 fn payment(old: Option<&Payment>, new: &Payment, changed_at: DateTime<Utc>) -> Vec<Event> {

@@ -1,4 +1,4 @@
-//! Keys derived from one master secret: plate encryption, the plate's blind index, reservation ids, quotes.
+//! Keys derived from one master secret: encryption of plates and contacts, the plate's blind index, reservation ids, quotes.
 //!
 //! Each use has its own key (HKDF-SHA256 with a label), so learning one says nothing about another. Every ciphertext and
 //! every index begins with bytes that name layout and master key, so that a master key can be rotated while old records
@@ -22,16 +22,16 @@ pub const PLATE_BYTES_MAX: usize = 160;
 /// Bytes of a quote's seal: a whole HMAC-SHA256.
 pub const QUOTE_TAG_BYTES: usize = 32;
 
-/// First byte of a plate ciphertext: `layout | key id | nonce (12) | ciphertext | tag (16)`.
+/// First byte of a ciphertext: `layout | key id | nonce (12) | ciphertext | tag (16)`.
 const CIPHER_LAYOUT: u8 = 1;
-const CIPHER_HEADER_BYTES: usize = 2;
+pub(crate) const CIPHER_HEADER_BYTES: usize = 2;
 const SALT: &[u8] = b"parkade keys v1";
 
-/// Why a plate cannot be encrypted or read. Says nothing about keys or content.
+/// Why a plate or a contact cannot be encrypted or read. Says nothing about keys or content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CipherError {
-    /// The text is longer than [`PLATE_BYTES_MAX`].
-    #[error("the plate is too long")]
+    /// The text is longer than [`PLATE_BYTES_MAX`] or [`crate::contacts::CONTACT_BYTES_MAX`].
+    #[error("the text is too long")]
     TooLong,
     /// The operating system gave no random bytes.
     #[error("no randomness available")]
@@ -42,7 +42,7 @@ pub enum CipherError {
     /// The bytes were made with a master key that is not loaded.
     #[error("the ciphertext was made with an unknown key")]
     UnknownKey,
-    /// Changed bytes, or a ciphertext moved from another lot or reservation.
+    /// Changed bytes, or a ciphertext moved from where it belongs.
     #[error("the ciphertext does not belong here or was changed")]
     Tampered,
 }
@@ -107,19 +107,7 @@ impl Keys {
         if text.len() > PLATE_BYTES_MAX {
             return Err(CipherError::TooLong);
         }
-        let mut nonce = [0; NONCE_LEN];
-        self.random.fill(&mut nonce).map_err(|_| CipherError::NoRandomness)?;
-        let header = [CIPHER_LAYOUT, self.current.id];
-        let mut sealed = text.as_bytes().to_vec();
-        self.current
-            .plate
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                associated(header, lot, reservation),
-                &mut sealed,
-            )
-            .map_err(|_| CipherError::TooLong)?;
-        Ok([header.as_slice(), &nonce, &sealed].concat())
+        self.seal(text, |generation| &generation.plate, |header| of_reservation(header, lot, reservation))
     }
 
     /// Reads what [`Keys::encrypt_plate`] wrote for the same lot and reservation.
@@ -127,6 +115,31 @@ impl Keys {
     /// # Errors
     /// [`CipherError`] if the bytes were changed, moved, or written with an unknown layout or key.
     pub fn decrypt_plate(&self, lot: &LotId, reservation: ReservationId, bytes: &[u8]) -> Result<String, CipherError> {
+        self.open(bytes, |generation| &generation.plate, |header| of_reservation(header, lot, reservation))
+    }
+
+    pub(crate) fn seal(
+        &self,
+        text: &str,
+        key: fn(&Generation) -> &LessSafeKey,
+        associated: impl Fn([u8; CIPHER_HEADER_BYTES]) -> Aad<Vec<u8>>,
+    ) -> Result<Vec<u8>, CipherError> {
+        let mut nonce = [0; NONCE_LEN];
+        self.random.fill(&mut nonce).map_err(|_| CipherError::NoRandomness)?;
+        let header = [CIPHER_LAYOUT, self.current.id];
+        let mut sealed = text.as_bytes().to_vec();
+        key(&self.current)
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), associated(header), &mut sealed)
+            .map_err(|_| CipherError::TooLong)?;
+        Ok([header.as_slice(), &nonce, &sealed].concat())
+    }
+
+    pub(crate) fn open(
+        &self,
+        bytes: &[u8],
+        key: fn(&Generation) -> &LessSafeKey,
+        associated: impl Fn([u8; CIPHER_HEADER_BYTES]) -> Aad<Vec<u8>>,
+    ) -> Result<String, CipherError> {
         let (header, rest) = bytes.split_first_chunk::<CIPHER_HEADER_BYTES>().ok_or(CipherError::UnknownLayout)?;
         let [layout, key_id] = *header;
         if layout != CIPHER_LAYOUT {
@@ -136,7 +149,7 @@ impl Keys {
         let mut outcome = Err(CipherError::UnknownKey);
         // Two master keys share an id once in 256 pairs; then the tag decides.
         for generation in self.generations().filter(|generation| generation.id == key_id) {
-            outcome = generation.open(*nonce, associated(*header, lot, reservation), sealed);
+            outcome = opened(key(generation), *nonce, associated(*header), sealed);
             if outcome.is_ok() {
                 break;
             }
@@ -190,9 +203,10 @@ pub fn fingerprint(parts: &[&[u8]]) -> [u8; 16] {
 }
 
 /// All keys of one master secret.
-struct Generation {
+pub(crate) struct Generation {
     id: u8,
     plate: LessSafeKey,
+    pub(crate) contact: LessSafeKey,
     index: hmac::Key,
     reservation: hmac::Key,
     quote: hmac::Key,
@@ -206,6 +220,7 @@ impl Generation {
         Self {
             id,
             plate: LessSafeKey::new(aead_key(&secret, b"plate encryption")),
+            contact: LessSafeKey::new(aead_key(&secret, b"contact encryption")),
             index: hmac_key(&secret, b"plate index"),
             reservation: hmac_key(&secret, b"reservation id"),
             quote: hmac_key(&secret, b"quote"),
@@ -219,15 +234,13 @@ impl Generation {
         }
         index
     }
+}
 
-    fn open(&self, nonce: [u8; NONCE_LEN], aad: Aad<Vec<u8>>, sealed: &[u8]) -> Result<String, CipherError> {
-        let mut buffer = sealed.to_vec();
-        let text = self
-            .plate
-            .open_in_place(Nonce::assume_unique_for_key(nonce), aad, &mut buffer)
-            .map_err(|_| CipherError::Tampered)?;
-        String::from_utf8(text.to_vec()).map_err(|_| CipherError::Tampered)
-    }
+fn opened(key: &LessSafeKey, nonce: [u8; NONCE_LEN], aad: Aad<Vec<u8>>, sealed: &[u8]) -> Result<String, CipherError> {
+    let mut buffer = sealed.to_vec();
+    let text =
+        key.open_in_place(Nonce::assume_unique_for_key(nonce), aad, &mut buffer).map_err(|_| CipherError::Tampered)?;
+    String::from_utf8(text.to_vec()).map_err(|_| CipherError::Tampered)
 }
 
 fn hmac_key(secret: &hkdf::Prk, label: &[u8]) -> hmac::Key {
@@ -254,12 +267,12 @@ fn keyed(key: &hmac::Key, parts: &[&[u8]]) -> hmac::Tag {
 }
 
 /// Binds a ciphertext to its header, lot and reservation: moved anywhere else, it does not open.
-fn associated(header: [u8; CIPHER_HEADER_BYTES], lot: &LotId, reservation: ReservationId) -> Aad<Vec<u8>> {
+fn of_reservation(header: [u8; CIPHER_HEADER_BYTES], lot: &LotId, reservation: ReservationId) -> Aad<Vec<u8>> {
     let lot = lot.as_str().as_bytes();
     Aad::from([header.as_slice(), &length_prefix(lot), lot, &reservation.bits().to_be_bytes()].concat())
 }
 
-fn length_prefix(part: &[u8]) -> [u8; 8] {
+pub(crate) fn length_prefix(part: &[u8]) -> [u8; 8] {
     // `usize` has at most 64 bits on every platform this runs on.
     u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes()
 }

@@ -4,10 +4,12 @@
 //! [`permit`] can make, and keyed hashing and encryption of personal data. It refuses to know: HTTP answers, storage, the
 //! environment.
 
+pub mod contacts;
 pub mod keys;
 pub mod permit;
 pub mod principal;
 
+pub use contacts::Contact;
 pub use keys::{CipherError, Keys, QUOTE_TAG_BYTES, fingerprint};
 pub use permit::{ChangePermit, Denied, DriverPermit, GatePermit, OperatorPermit, OwnerPermit, StayPermit};
 pub use permit::{permit_change, permit_driver, permit_gate, permit_operator, permit_own, permit_stay};

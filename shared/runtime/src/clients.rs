@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, IdentityCache, SharedHttpClient, StalledStreamProtectionConfig};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_types::SdkConfig;
 use parkade_store::Store;
 
 use crate::environment::{AwsAccess, ConfigError, Environment};
@@ -18,6 +20,8 @@ pub const ATTEMPTS_MAX: u32 = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_000);
 /// One try. Far above DynamoDB's slowest usual answer, so a lost answer is noticed and a slow one is not asked twice.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// The one try of a request that is not repeated. Giving up on it is final, so it is far above the slowest usual answer.
+const ONCE_TIMEOUT: Duration = Duration::from_secs(5);
 /// All tries with their pauses: leaves room for an answer before the function's own limit.
 const OPERATION_TIMEOUT: Duration = Duration::from_millis(4_000);
 /// Pause before the second try; doubled for the third, and random up to that.
@@ -88,6 +92,33 @@ pub fn event_bus(environment: &Environment) -> Result<EventBus, ConfigError> {
     config.set_endpoint_url(access.endpoint_url);
     let client = aws_sdk_eventbridge::Client::from_conf(config.build());
     Ok(EventBus { client, name: environment.bus_name()?.to_owned() })
+}
+
+/// What clients are built from whose requests must not be repeated: one that was carried out, though its answer was lost, would be
+/// carried out twice. Its user decides what comes after a failure.
+///
+/// # Errors
+/// [`ConfigError`] naming the first variable that is missing or wrong.
+pub fn once(environment: &Environment) -> Result<SdkConfig, ConfigError> {
+    let access = environment.aws()?;
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(ONCE_TIMEOUT)
+        .operation_attempt_timeout(ONCE_TIMEOUT)
+        .operation_timeout(ONCE_TIMEOUT)
+        .build();
+    let mut config = SdkConfig::builder()
+        .behavior_version(behavior_version())
+        .region(access.region)
+        .credentials_provider(SharedCredentialsProvider::new(access.credentials))
+        .identity_cache(IdentityCache::no_cache())
+        .http_client(http_client())
+        .sleep_impl(TokioSleep::new())
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    config.set_endpoint_url(access.endpoint_url);
+    Ok(config.build())
 }
 
 /// Defaults change; this names the ones that were tested.
@@ -167,5 +198,7 @@ mod tests {
         let client = dynamodb(environment.aws().unwrap());
         assert!(client.config().retry_config().is_some_and(|retries| retries.max_attempts() == ATTEMPTS_MAX));
         assert!(event_bus(&environment).is_ok());
+        let once = once(&environment).unwrap();
+        assert!(once.retry_config().is_some_and(|retries| retries.max_attempts() == 1));
     }
 }

@@ -75,6 +75,15 @@ impl fmt::Debug for StripeAccess {
     }
 }
 
+/// What messages to drivers need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotificationAccess {
+    /// The verified address that e-mails come from; none if there are no e-mails.
+    pub from: Option<String>,
+    /// Where the API answers, for links.
+    pub api_url: String,
+}
+
 impl Environment {
     /// The process's environment. Variables that are not UTF-8 count as missing.
     #[must_use]
@@ -142,6 +151,15 @@ impl Environment {
             base_url: self.required("STRIPE_BASE_URL")?.to_owned(),
             secret_key: self.required("STRIPE_SECRET_KEY")?.to_owned(),
         })
+    }
+
+    /// `NOTIFICATIONS_FROM` (may be empty) and `API_URL`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the URL is absent.
+    pub fn notifications(&self) -> Result<NotificationAccess, ConfigError> {
+        let from = self.optional("NOTIFICATIONS_FROM").map(str::to_owned);
+        Ok(NotificationAccess { from, api_url: self.required("API_URL")?.to_owned() })
     }
 
     /// `PARKADE_MASTER_KEY`, `PARKADE_MASTER_KEY_PREVIOUS` (while rotating) and `DEV_TOKENS` (`on` or `off`, by default off).
@@ -219,6 +237,14 @@ mod tests {
         assert_eq!(environment.tables().unwrap().records, "r");
         assert!(environment.identity().is_ok());
         assert_eq!(environment.aws().unwrap().endpoint_url.as_deref(), Some("http://127.0.0.1:4566"));
+    }
+
+    #[test]
+    fn without_a_sender_there_are_no_e_mails() {
+        let access = |from| environment(&[("API_URL", "https://x"), ("NOTIFICATIONS_FROM", from)]).notifications();
+        assert_eq!(access("").unwrap().from, None);
+        assert_eq!(access("a@b.de").unwrap().from.as_deref(), Some("a@b.de"));
+        assert_eq!(environment(&[]).notifications().unwrap_err().variable, "API_URL");
     }
 
     #[test]

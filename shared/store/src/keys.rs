@@ -126,12 +126,28 @@ pub(crate) fn exit_sort(left_at: Minute, id: ReservationId) -> String {
     format!("{:010}#{}", left_at.0, id.code())
 }
 
+/// What stands in the due index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// A reservation.
+    Reservation(DueKind),
+    /// A message that waits for the end of quiet hours.
+    Notice,
+}
+
+impl From<DueKind> for Due {
+    fn from(kind: DueKind) -> Self {
+        Self::Reservation(kind)
+    }
+}
+
 /// One partition per kind, hour and shard: a sweep of one kind never reads another's items.
-pub(crate) fn due_partition(kind: DueKind, hour: i64, shard: u64) -> String {
-    let kind = match kind {
-        DueKind::HoldExpiry => "H",
-        DueKind::NoShow => "N",
-        DueKind::Overstay => "O",
+pub(crate) fn due_partition(due: impl Into<Due>, hour: i64, shard: u64) -> String {
+    let kind = match due.into() {
+        Due::Reservation(DueKind::HoldExpiry) => "H",
+        Due::Reservation(DueKind::NoShow) => "N",
+        Due::Reservation(DueKind::Overstay) => "O",
+        Due::Notice => "Q",
     };
     format!("D#{kind}#{hour}#{shard:02}")
 }
@@ -152,8 +168,31 @@ pub(crate) fn occupancy_partition(lot: &LotId) -> String {
     format!("OCC#{lot}")
 }
 
-pub(crate) fn watermark_partition(kind: DueKind) -> String {
-    format!("SWEEP#{kind:?}")
+pub(crate) fn watermark_partition(due: Due) -> String {
+    match due {
+        Due::Reservation(kind) => format!("SWEEP#{kind:?}"),
+        Due::Notice => "SWEEP#Notice".to_owned(),
+    }
+}
+
+/// How far the due instants of a kind lie behind the times that drivers know, one item per distance that any lot ever had.
+pub(crate) fn offset_partition(kind: DueKind) -> String {
+    format!("OFFSET#{kind:?}")
+}
+
+pub(crate) fn offset_sort(minutes: u32) -> String {
+    format!("{minutes:05}")
+}
+
+/// The minute up to which drivers were reminded.
+pub(crate) const REMINDED: &str = "REMINDED";
+
+/// A user's contacts and wishes, in the user's own partition.
+pub(crate) const PREFERENCES_SORT: &str = "NOTIFY";
+
+/// What is known of the message that an event causes.
+pub(crate) fn notice_partition(event_id: &str) -> String {
+    format!("N#{event_id}")
 }
 
 /// Out-of-service intervals of a spot.

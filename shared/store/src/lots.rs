@@ -157,6 +157,7 @@ impl Store {
             self.put(items::write_meta(&next).map_err(LotError::Store)?, version(current)).map_err(LotError::Store)?,
         );
         writes.push(self.write_position(&next)?);
+        writes.extend(self.note_offsets(&next).map_err(LotError::Store)?);
         match transact::write(&self.client, writes).await.map_err(LotError::Store)? {
             Outcome::Committed => {
                 self.forget(&next.id);

@@ -9,7 +9,7 @@ use parkade_domain::reservation::DueKind;
 
 use crate::attributes::{Item, Reader, keyed, number, text};
 use crate::error::classify;
-use crate::keys::{self, DUE_SHARDS};
+use crate::keys::{self, DUE_SHARDS, Due};
 use crate::{Store, StoreError};
 
 /// Rounds of an overstay that keeps meeting other writers.
@@ -38,34 +38,39 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn due(&self, kind: DueKind, now_s: i64) -> Result<Sweep, StoreError> {
+        let found = self.due_items(kind.into(), now_s).await?;
+        Ok(Sweep { due: found.iter().map(read_due).collect::<Result<_, _>>()?, items_read: found.len() })
+    }
+
+    /// The index items of what is due.
+    pub(crate) async fn due_items(&self, due: Due, now_s: i64) -> Result<Vec<Item>, StoreError> {
         let this_hour = now_s.div_euclid(3_600);
-        let watermark = self.watermark(kind).await?;
+        let watermark = self.watermark(due).await?;
         let open = this_hour - OPEN_HOURS;
         let first = watermark.unwrap_or(this_hour - FIRST_LOOK_BACK_H).min(open);
         let (backlog, at_front) = stretch(first..open, now_s);
-        let mut sweep = Sweep { due: Vec::new(), items_read: 0 };
+        let mut all = Vec::new();
         let mut done_until = first;
         // The open hours come every time: an old hour that cannot be finished must not keep new ones waiting.
         for hour in backlog.chain(open..=this_hour) {
-            let found = self.due_in_hour(kind, hour, now_s).await?;
+            let found = self.due_in_hour(due, hour, now_s).await?;
             if found.is_empty() && at_front && hour == done_until && hour < open {
                 done_until = hour + 1;
             }
-            sweep.items_read += found.len();
-            sweep.due.extend(found);
+            all.extend(found);
         }
         if watermark.is_none_or(|old| done_until > old) {
-            self.advance_watermark(kind, done_until).await?;
+            self.advance_watermark(due, done_until).await?;
         }
-        Ok(sweep)
+        Ok(all)
     }
 
-    async fn due_in_hour(&self, kind: DueKind, hour: i64, now_s: i64) -> Result<Vec<ReservationId>, StoreError> {
-        let shards = (0..DUE_SHARDS).map(|shard| self.due_in_shard(keys::due_partition(kind, hour, shard), now_s));
+    async fn due_in_hour(&self, due: Due, hour: i64, now_s: i64) -> Result<Vec<Item>, StoreError> {
+        let shards = (0..DUE_SHARDS).map(|shard| self.due_in_shard(keys::due_partition(due, hour, shard), now_s));
         Ok(try_join_all(shards).await?.into_iter().flatten().collect())
     }
 
-    async fn due_in_shard(&self, partition: String, now_s: i64) -> Result<Vec<ReservationId>, StoreError> {
+    async fn due_in_shard(&self, partition: String, now_s: i64) -> Result<Vec<Item>, StoreError> {
         let query = self
             .client
             .query()
@@ -76,22 +81,22 @@ impl Store {
             .expression_attribute_values(":now", number(now_s))
             .limit(DUE_PER_SHARD_MAX);
         let answer = query.send().await.map_err(|error| classify("Query", &error))?;
-        answer.items().iter().map(read_due).collect()
+        Ok(answer.items.unwrap_or_default())
     }
 
-    async fn watermark(&self, kind: DueKind) -> Result<Option<i64>, StoreError> {
+    async fn watermark(&self, due: Due) -> Result<Option<i64>, StoreError> {
         let get = self
             .client
             .get_item()
             .table_name(&self.tables.derived)
-            .set_key(Some(keyed(keys::watermark_partition(kind), keys::RESERVATION_SORT)));
+            .set_key(Some(keyed(keys::watermark_partition(due), keys::RESERVATION_SORT)));
         let answer = get.send().await.map_err(|error| classify("GetItem", &error))?;
         answer.item.as_ref().map_or(Ok(None), |item| Reader(item).number_maybe("h"))
     }
 
     /// Moves forward only, so that a slow tick never undoes a later one.
-    async fn advance_watermark(&self, kind: DueKind, hour: i64) -> Result<(), StoreError> {
-        let mut item: Item = keyed(keys::watermark_partition(kind), keys::RESERVATION_SORT);
+    async fn advance_watermark(&self, due: Due, hour: i64) -> Result<(), StoreError> {
+        let mut item: Item = keyed(keys::watermark_partition(due), keys::RESERVATION_SORT);
         item.insert("h".to_owned(), number(hour));
         let put = self
             .client
@@ -117,6 +122,6 @@ fn stretch(backlog: Range<i64>, now_s: i64) -> (Range<i64>, bool) {
     (from..backlog.end.min(from + HOURS_PER_TICK_MAX), turn == 0)
 }
 
-fn read_due(item: &Item) -> Result<ReservationId, StoreError> {
+pub(crate) fn read_due(item: &Item) -> Result<ReservationId, StoreError> {
     Reader(item).parsed(keys::PK, |pk| ReservationId::from_code(pk.strip_prefix("R#")?).ok())
 }

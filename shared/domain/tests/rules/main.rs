@@ -11,6 +11,8 @@ mod golden;
 #[cfg(test)]
 mod money;
 #[cfg(test)]
+mod notice;
+#[cfg(test)]
 mod plate;
 #[cfg(test)]
 mod policy;

@@ -2,5 +2,7 @@
 
 pub(crate) mod document;
 pub(crate) mod lot;
+pub(crate) mod notice;
 pub(crate) mod payment;
+pub(crate) mod preferences;
 pub(crate) mod reservation;

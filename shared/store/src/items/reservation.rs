@@ -167,12 +167,12 @@ fn circumstances(reader: &Reader<'_>) -> Result<Circumstances, StoreError> {
     })
 }
 
-fn pack_windows(windows: &[Window]) -> Vec<u8> {
+pub(crate) fn pack_windows(windows: &[Window]) -> Vec<u8> {
     let minute = |m: Minute| u32::try_from(m.0).unwrap_or(u32::MAX).to_be_bytes();
     windows.iter().flat_map(|w| [minute(w.start()), minute(w.end())]).flatten().collect()
 }
 
-fn unpack_windows(packed: &[u8]) -> Option<Vec<Window>> {
+pub(crate) fn unpack_windows(packed: &[u8]) -> Option<Vec<Window>> {
     let (chunks, rest) = packed.as_chunks::<WINDOW_BYTES>();
     if !rest.is_empty() {
         return None;
