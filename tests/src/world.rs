@@ -14,6 +14,7 @@ use parkade_store::{Access, Cause, CommandError, Done, Order, Store, StoreError,
 use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, LEDGER, Meter, RECORDS};
 use serde_json::{Value, json};
 
+use crate::books::Watch;
 use crate::provider::Provider;
 use crate::{Snapshot, given, invariants};
 
@@ -44,6 +45,7 @@ pub struct World {
     /// The time.
     pub clock: Clock,
     provider: Arc<Mutex<Provider>>,
+    books: Arc<tokio::sync::Mutex<Watch>>,
 }
 
 impl World {
@@ -52,7 +54,7 @@ impl World {
         let engine = Engine::memory().unwrap();
         let clock = Clock(Arc::new(AtomicI64::new(given::T0_S)));
         let lot = given::lot(shape, policy);
-        let world = Self { engine, lot, clock, provider: Arc::default() };
+        let world = Self { engine, lot, clock, provider: Arc::default(), books: Arc::default() };
         let store = world.store();
         let lot = store.put_lot(world.lot.clone(), given::documents(), None, given::T0_S).await.unwrap();
         store.put_spots(&lot.id, given::spots(spots)).await.unwrap();
@@ -128,12 +130,15 @@ impl World {
         let dossiers = self.dossiers(&snapshot).await;
         let mut wrong = self.wrong_in(&snapshot, &dossiers);
         wrong.extend(invariants::leftovers(&standing, &dossiers, now_s));
+        let mut books = self.books.lock().await;
+        books.catch_up(self, &self.store()).await;
         for d in &dossiers {
             let r = &d.reservation;
             let kept = self.provider().kept_minor(r.id);
             if kept != r.paid_minor - r.refunded_minor {
                 wrong.push(format!("{}: the provider keeps {kept}; {d:?}", r.id));
             }
+            wrong.extend(books.wrong(d, kept));
             wrong.extend(
                 d.payments.iter().filter(|p| p.status == PaymentStatus::Requested).map(|p| format!("{} is open", p.id)),
             );
