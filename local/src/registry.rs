@@ -143,8 +143,10 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("issue-receipts", queue!(issue_receipts, store)),
         ("tariffs", http!(tariffs, deps)),
         ("price-explain", http!(price_explain, deps)),
+        ("get-ledger", http!(get_ledger, deps)),
         ("publish-events", stream!(publish_events, foundation.bus)),
-        ("occupancy", stream!(occupancy, store)),
+        ("occupancy", stream!(occupancy, store.clone())),
+        ("seal-ledger", stream!(seal_ledger, store)),
     ]
     .into())
 }

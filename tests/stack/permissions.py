@@ -98,6 +98,12 @@ CALLS: dict[str, Needs] = {
     "store.put_spots(": _all(LOT, _needs(Records="PutItem")),
     "store.take_out_of_service(": _all(COMMAND, FREE_SPOTS),
     "store.put_in_service(": _all(COMMAND, _needs(Records="DeleteItem")),
+    "store.seal(": _needs(Ledger="Query PutItem"),
+    "store.last_batch(": _needs(Ledger="Query"),
+    "store.sealed(": _needs(Ledger="Query GetItem BatchGetItem"),
+    "store.sealed_of(": _needs(Ledger="Query"),
+    # Reads what an entry needs besides the images: whose payment it is, and what a stay was priced by.
+    "Journal::new(": _all(LOT, TARIFF),
     # parkade_runtime and parkade_events
     "lot(&": LOT,
     "stay_view(": _all(LOT, TARIFF),

@@ -42,6 +42,7 @@ ROUTES = {
     "list-spots": ["GET /v1/lots/{lot}/spots"],
     "get-spot": ["GET /v1/lots/{lot}/spots/{spot}"],
     "put-lot": ["PUT /v1/lots/{lot}"],
+    "get-ledger": ["GET /v1/lots/{lot}/ledger", "GET /v1/reconciliation/ledger"],
     "price-explain": ["GET /v1/reservations/{id}/price", "POST /v1/prices/explain"],
     "tariffs": [
         "POST /v1/lots/{lot}/tariffs",
@@ -233,6 +234,11 @@ class TemplateTest(unittest.TestCase):
             with self.subTest(function=name):
                 allowed = permissions.allowed(self.template, self.functions[logical_id])
                 self.assertEqual(allowed, permissions.needed(name))
+
+    def test_nobody_may_change_or_delete_what_is_sealed(self) -> None:
+        for name, logical_id in self.names.items():
+            allowed = permissions.allowed(self.template, self.functions[logical_id]).get("Ledger", set())
+            self.assertEqual(allowed & {"UpdateItem", "DeleteItem", "BatchWriteItem"}, set(), name)
 
     def test_secrets_go_only_where_they_are_used_and_only_as_references(self) -> None:
         for logical_id, properties in self.functions.items():

@@ -7,6 +7,7 @@
 pub mod card;
 pub mod explain;
 pub mod gate;
+pub mod ledger;
 pub mod lot;
 pub mod pay;
 pub mod price;
@@ -26,6 +27,7 @@ use parkade_domain::time::Minute;
 use serde::{Deserialize, Serialize};
 
 pub use gate::{CheckInInput, CheckInRequest, CheckOutInput, CheckOutRequest, Entry, Exit, ExitView};
+pub use ledger::{LedgerEntryView, LedgerSummaryView, LedgerView, PostingView};
 pub use lot::{LotView, PositionFields, PutLotInput, PutLotRequest};
 pub use pay::{PayInput, PayRequest, PaymentView};
 pub use price::{PriceView, SettlementView};
