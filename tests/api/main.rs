@@ -11,6 +11,7 @@ mod bad_input;
 mod cards;
 mod gate;
 mod harness;
+mod ledger;
 mod lots;
 mod payments;
 mod prices;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parkade_domain::geometry::Shape;
 use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
-use parkade_ledger::{Account, Book, Entry};
+use parkade_ledger::{Account, Book, Cause, Entry};
 use parkade_store::{ENTRIES_PER_SEAL_MAX, Fate, Reserve, Store};
 use parkade_testkit::{Fault, Faults, LEDGER, Rates};
 use parkade_tests::books::{entries, wrongly_sealed};
@@ -29,14 +29,18 @@ async fn seal_all(store: &Store, made: &[Entry]) {
 
 #[tokio::test(start_paused = true)]
 async fn any_trade_leaves_the_books_at_zero_and_equal_to_the_providers() {
-    let (mut charges, mut refunds, mut earned) = (0, 0, 0);
+    let (mut charges, mut refunds, mut sent_back, mut earned) = (0, 0, 0, 0);
     for seed in seeds(&[1, 2, 3, 4, 5, 6, 7, 8]) {
         println!("seed {seed}");
         let world = story::world(3).await;
-        story::live(&world, &world.store(), &mut Random::new(seed), 150).await;
+        let mut random = Random::new(seed);
+        story::live(&world, &world.store(), &mut random, 150).await;
         world.clock.advance(86_400);
         story::rest(&world, &world.store()).await;
         assert_eq!(world.wrong_at_rest().await, NONE, "seed {seed}");
+        story::send_back(&world, &world.store(), &mut random).await;
+        let dossiers = world.dossiers(&Snapshot::take(&world.engine)).await;
+        assert_eq!(world.wrong_books(&dossiers).await, NONE, "seed {seed}");
         let made = entries(&world.store(), &world.stream()).await;
         seal_all(&world.store(), &made).await;
         assert_eq!(wrongly_sealed(&world).await, NONE, "seed {seed}");
@@ -44,12 +48,15 @@ async fn any_trade_leaves_the_books_at_zero_and_equal_to_the_providers() {
         let reservations = Snapshot::take(&world.engine).reservations();
         let kept: i64 = reservations.iter().map(|id| world.provider().kept_minor(*id)).sum();
         assert_eq!(clearing, kept, "seed {seed}");
+        sent_back += made.iter().filter(|entry| entry.about.cause == Cause::RefundSentBack).count();
         charges += made.iter().filter(|entry| entry.on(&Account::Clearing) > 0).count();
         refunds += made.iter().filter(|entry| entry.on(&Account::Clearing) < 0).count();
         earned += made.iter().filter(|entry| entry.on(&Account::Tax) < 0).count();
     }
     // A mix in which nothing happens would prove nothing.
-    assert!(charges > 10 && refunds > 5 && earned > 5, "{charges} charges, {refunds} refunds, {earned} stays with tax");
+    let mix = [charges, refunds, sent_back, earned];
+    println!("charges, refunds, refunds that came back, stays with tax: {mix:?}");
+    assert!(mix.iter().all(|count| *count > 0) || std::env::var_os("PARKADE_SEED").is_some(), "{mix:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,7 +109,7 @@ async fn paid_and_parked() -> (World, Vec<Entry>) {
     let store = world.store();
     let new = booking(1, 1, vec![window(60, 120)]);
     store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
-    let (payment, _) = store.pay(&order(id(1), 10, 1, T0_S), &Means::card("pm_card")).await.unwrap();
+    let payment = store.pay(&order(id(1), 10, 1, T0_S), &Means::card("pm_card")).await.unwrap().payment;
     world.deliver(&store, payment.id, false).await.unwrap();
     store.check_in(&order(id(1), 11, 1, T0_S + 3_600)).await.unwrap();
     store.check_out(&order(id(1), 12, 1, T0_S + 7_200)).await.unwrap();
@@ -160,7 +167,7 @@ async fn a_batch_larger_than_a_transaction_is_sealed_in_pieces_and_read_in_order
         }
     }
     assert_eq!(ids, many.iter().map(|entry| entry.about.id.clone()).collect::<Vec<_>>());
-    assert_eq!(store.books_of(month).await.unwrap(), [book.clone()]);
+    assert_eq!(store.books_of(month).await.unwrap(), vec![book.clone()]);
     let last = store.last_batch(&book, month).await.unwrap().unwrap();
     assert_eq!(last.head.seq, u64::try_from(many.len()).unwrap());
     assert_eq!(store.sealed_of(&book, &[month], id(1)).await.unwrap(), []);

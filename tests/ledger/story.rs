@@ -2,7 +2,7 @@
 
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{ReservationId, TariffVersion};
-use parkade_domain::payment::{Means, PaymentStatus};
+use parkade_domain::payment::{Means, PaymentStatus, Word};
 use parkade_domain::policy::{CancellationStep, EarlyExit, LotPolicy};
 use parkade_domain::reservation::{DueKind, Reason};
 use parkade_domain::tariff::Tariff;
@@ -42,18 +42,17 @@ pub(crate) async fn live(world: &World, store: &Store, random: &mut Random, step
     for step in 0..steps {
         let key = u64::try_from(1 + step / STEPS_PER_KEY + random.below(IN_PLAY)).unwrap();
         let mark = 1_000 + u64::try_from(step).unwrap();
-        match one(world, store, random, key, mark).await {
-            Err(CommandError::Store(error @ (StoreError::Corrupt { .. } | StoreError::Refused { .. }))) => {
-                panic!("{error:?}")
-            }
-            Ok(()) | Err(_) => {}
+        if let Err(CommandError::Store(error @ (StoreError::Corrupt { .. } | StoreError::Refused { .. }))) =
+            one(world, store, random, key, mark).await
+        {
+            panic!("{error:?}");
         }
     }
 }
 
 async fn one(world: &World, store: &Store, random: &mut Random, key: u64, mark: u64) -> Result<(), CommandError> {
     let now_s = world.clock.now_s();
-    let of = if key % 4 == 0 { given::drive_up(key, key).id } else { id(key) };
+    let of = if key.is_multiple_of(4) { given::drive_up(key, key).id } else { id(key) };
     let command = order(of, mark, mark, now_s);
     match random.below(20) {
         0..=4 if of != id(key) => store.walk_in(&WalkIn { new: given::drive_up(key, key), now_s }).await.map(drop),
@@ -96,6 +95,19 @@ async fn swept(store: &Store, of: ReservationId, now_s: i64) -> Result<(), Comma
         }
     }
     Ok(())
+}
+
+/// Banks send some refunds back, weeks after they succeeded.
+pub(crate) async fn send_back(world: &World, store: &Store, random: &mut Random) {
+    for d in world.dossiers(&Snapshot::take(&world.engine)).await {
+        for refund in d.payments.iter().filter(|p| p.returns().is_some() && p.status == PaymentStatus::Succeeded) {
+            if random.chance(30) {
+                world.provider().send_back(refund.id);
+                let word = Word::Declined { code: "refund_failed".to_owned() };
+                store.settle(refund.id, &word, world.clock.now_s()).await.unwrap();
+            }
+        }
+    }
 }
 
 /// Delivers every message and sweeps every reservation until nothing changes any more.

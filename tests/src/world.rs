@@ -130,20 +130,26 @@ impl World {
         let dossiers = self.dossiers(&snapshot).await;
         let mut wrong = self.wrong_in(&snapshot, &dossiers);
         wrong.extend(invariants::leftovers(&standing, &dossiers, now_s));
-        let mut books = self.books.lock().await;
-        books.catch_up(self, &self.store()).await;
+        wrong.extend(self.wrong_books(&dossiers).await);
         for d in &dossiers {
             let r = &d.reservation;
             let kept = self.provider().kept_minor(r.id);
             if kept != r.paid_minor - r.refunded_minor {
                 wrong.push(format!("{}: the provider keeps {kept}; {d:?}", r.id));
             }
-            wrong.extend(books.wrong(d, kept));
             wrong.extend(
                 d.payments.iter().filter(|p| p.status == PaymentStatus::Requested).map(|p| format!("{} is open", p.id)),
             );
         }
         wrong
+    }
+
+    /// Where the books, the records and the provider differ once all messages are delivered.
+    pub async fn wrong_books(&self, dossiers: &[Dossier]) -> Vec<String> {
+        let mut books = self.books.lock().await;
+        books.catch_up(self, &self.store()).await;
+        let kept = |d: &Dossier| self.provider().kept_minor(d.reservation.id);
+        dossiers.iter().flat_map(|d| books.wrong(d, kept(d))).collect()
     }
 
     /// The records' stream from its beginning.

@@ -26,7 +26,7 @@ async fn day() -> World {
     for n in [1, 2] {
         let new = booking(n, n, vec![window(60, 120)]);
         store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
-        let (payment, _) = store.pay(&order(id(n), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap();
+        let payment = store.pay(&order(id(n), 10, 1, T0_S + 10), &Means::card("pm_card_visa")).await.unwrap().payment;
         world.deliver(&store, payment.id, false).await.unwrap();
     }
     store.check_in(&order(id(1), 11, 1, T0_S + 3_600)).await.unwrap();
