@@ -9,6 +9,7 @@
 
 mod bad_input;
 mod cards;
+mod exceptions;
 mod gate;
 mod harness;
 mod ledger;

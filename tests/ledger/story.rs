@@ -39,7 +39,8 @@ const IN_PLAY: usize = 3;
 
 /// Does `steps` things at random.
 pub(crate) async fn live(world: &World, store: &Store, random: &mut Random, steps: usize) {
-    for step in 0..steps {
+    let first = random.below(1_000);
+    for step in first..first + steps {
         let key = u64::try_from(1 + step / STEPS_PER_KEY + random.below(IN_PLAY)).unwrap();
         let mark = 1_000 + u64::try_from(step).unwrap();
         if let Err(CommandError::Store(error @ (StoreError::Corrupt { .. } | StoreError::Refused { .. }))) =

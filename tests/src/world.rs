@@ -144,6 +144,14 @@ impl World {
         wrong
     }
 
+    /// Reservations of which another amount is earned than they owe for what has ended; to be asked at any time.
+    pub async fn wrongly_earned(&self) -> Vec<String> {
+        let mut books = self.books.lock().await;
+        books.catch_up(self, &self.store()).await;
+        let dossiers = self.dossiers(&Snapshot::take(&self.engine)).await;
+        dossiers.iter().filter_map(|d| books.wrongly_earned(d)).collect()
+    }
+
     /// Where the books, the records and the provider differ once all messages are delivered.
     pub async fn wrong_books(&self, dossiers: &[Dossier]) -> Vec<String> {
         let mut books = self.books.lock().await;

@@ -29,6 +29,8 @@ pub enum Account {
     Wallet,
     /// What the payment provider keeps for its work.
     Fees,
+    /// What is gone for good: charges whose dispute was lost.
+    Loss,
     /// Cash counted that nobody can explain, or that is missing (M9).
     OverShort,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for Account {
             Self::Tax => f.write_str("tax"),
             Self::Wallet => f.write_str("wallet"),
             Self::Fees => f.write_str("fees"),
+            Self::Loss => f.write_str("loss"),
             Self::OverShort => f.write_str("over_short"),
         }
     }
@@ -75,6 +78,7 @@ impl FromStr for Account {
                 "tax" => Self::Tax,
                 "wallet" => Self::Wallet,
                 "fees" => Self::Fees,
+                "loss" => Self::Loss,
                 "over_short" => Self::OverShort,
                 _ => return Err(UnknownAccount),
             },
@@ -90,7 +94,7 @@ pub(crate) mod tests {
         use Account as A;
         let (till, merchant) = (TillId::new("kiosk-1").unwrap(), RuleId::new("cinema_2"));
         let plain = [A::Bank, A::Clearing, A::Receivable, A::Disputed, A::Revenue, A::Tax, A::Wallet, A::Fees];
-        plain.into_iter().chain([A::OverShort, A::Cash(till), A::Merchant(merchant)]).collect()
+        plain.into_iter().chain([A::Loss, A::OverShort, A::Cash(till), A::Merchant(merchant)]).collect()
     }
 
     #[test]

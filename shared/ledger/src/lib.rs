@@ -10,14 +10,20 @@ mod account;
 mod balances;
 mod chain;
 mod entry;
+mod exception;
 mod mapping;
 mod month;
+mod movement;
 mod verify;
 
 pub use account::Account;
 pub use balances::{Balances, Overflow};
 pub use chain::{Book, Hash, Head, Sealed, genesis, link, seal};
 pub use entry::{About, Cause, Entry, EntryError, Posting};
+pub use exception::{
+    Closed, Exception, ExceptionId, ExceptionKind, Facts, NotAnException, Resolution, TransactionFacts,
+};
 pub use mapping::{Place, money_moved, of_payment, of_stay, recognised_minor};
 pub use month::Month;
+pub use movement::{Concerning, Movement, of_fee, of_lost_dispute, of_movement};
 pub use verify::{Broken, Fault, Verifier};

@@ -7,6 +7,8 @@ use parkade_domain::reservation::DueKind;
 use parkade_domain::time::Minute;
 use parkade_ledger::{Book, Month};
 
+use crate::reconciliation::Confirmation;
+
 /// Partition key.
 pub(crate) const PK: &str = "pk";
 /// Sort key.
@@ -188,4 +190,16 @@ pub(crate) const BATCH: &str = "S#";
 /// The books that have entries in a month.
 pub(crate) fn books_partition(month: Month) -> String {
     format!("BOOKS#{month}")
+}
+
+/// What nobody could explain: few, so one partition holds them all.
+pub(crate) const EXCEPTIONS: &str = "X";
+
+/// How far reconciliation has come.
+pub(crate) const RECONCILED: &str = "RECONCILED";
+
+/// That the provider's account has a payment's money.
+pub(crate) fn confirmation(of: &Confirmation) -> (String, String) {
+    let back = if of.came_back { "#back" } else { "" };
+    (format!("M#{}", of.payment.reservation.code()), format!("P#{:02}{back}", of.payment.number))
 }

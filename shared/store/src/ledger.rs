@@ -153,7 +153,7 @@ impl Store {
         answer.items().first().map(items::read_batch).transpose()
     }
 
-    fn chain_query(
+    pub(crate) fn chain_query(
         &self,
         book: &Book,
         month: Month,
