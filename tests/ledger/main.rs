@@ -8,10 +8,11 @@ mod story;
 use std::sync::Arc;
 
 use parkade_domain::geometry::Shape;
+use parkade_domain::ids::PaymentId;
 use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
-use parkade_ledger::{Account, Book, Cause, Entry};
-use parkade_store::{ENTRIES_PER_SEAL_MAX, Fate, Reserve, Store};
+use parkade_ledger::{Account, Book, Cause, Closed, Entry, Exception, ExceptionId, ExceptionKind, Facts, Resolution};
+use parkade_store::{Confirmation, Decision, ENTRIES_PER_SEAL_MAX, Fate, Reconciled, Reserve, Store};
 use parkade_testkit::{Fault, Faults, LEDGER, Rates};
 use parkade_tests::books::{entries, wrongly_sealed};
 use parkade_tests::given::{T0_S, booking, id, window};
@@ -199,4 +200,51 @@ async fn an_entry_that_vanishes_from_the_table_is_seen_as_a_gap() {
     world.engine.call("DeleteItem", &delete.to_string()).unwrap();
     let wrong = wrongly_sealed(&world).await;
     assert!(wrong.iter().any(|wrong| wrong.contains("has number 2 where 1 should follow")), "{wrong:?}");
+}
+
+fn exception() -> Exception {
+    let id = ExceptionId::new("2025-02".parse().unwrap(), "txn_1").unwrap();
+    let (kind, facts) = (ExceptionKind::UnknownKind, Facts::default());
+    Exception { id, kind, facts, opened_at_s: T0_S, closed: None, version: 1 }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_decisions_on_one_exception_at_once_one_stands() {
+    for seed in 0..20 {
+        let world = World::new(Shape::Hourly, 1, LotPolicy::default()).await;
+        let exception = exception();
+        world.store().open_exception(&exception).await.unwrap();
+        let decide = async |by: &str, seed: u64| {
+            let faults = Faults::none();
+            faults.interleave(seed);
+            let closed =
+                Closed { at_s: T0_S, by: by.to_owned(), resolution: Resolution::WrittenOff, note: Some(by.to_owned()) };
+            world.process(&faults).close_exception(&exception.id, &closed).await.unwrap()
+        };
+        let (anna, ben) = tokio::join!(decide("anna", seed), decide("ben", seed + 100));
+        let recorded = |decision: &Decision| matches!(decision, Decision::Recorded(_));
+        assert_ne!(recorded(&anna), recorded(&ben), "seed {seed}: {anna:?} {ben:?}");
+        let stored = world.store().exceptions(false, None, 2).await.unwrap().items.remove(0);
+        let winner = if recorded(&anna) { "anna" } else { "ben" };
+        assert_eq!((stored.closed.unwrap().by.as_str(), stored.version), (winner, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_run_of_reconciliation_never_undoes_a_later_ones_progress() {
+    let world = World::new(Shape::Hourly, 1, LotPolicy::default()).await;
+    let store = world.store();
+    let at = |transactions_s, sealed_s| Reconciled { transactions_s, sealed_s };
+    assert_eq!(store.reconciled().await.unwrap(), None);
+    for (to, stands) in [(at(10, 5), at(10, 5)), (at(20, 15), at(20, 15)), (at(15, 10), at(20, 15))] {
+        store.advance_reconciled(to).await.unwrap();
+        assert_eq!(store.reconciled().await.unwrap(), Some(stands));
+    }
+    let payment = PaymentId { reservation: id(1), number: 1 };
+    let one = Confirmation { payment, came_back: false };
+    store.confirm(one, "txn_1").await.unwrap();
+    store.confirm(one, "txn_2").await.unwrap();
+    let back = Confirmation { payment, came_back: true };
+    let confirmed = store.confirmed(&[one, back, one]).await.unwrap();
+    assert_eq!(confirmed.into_iter().collect::<Vec<_>>(), [(one, "txn_1".to_owned())], "the first one stays");
 }
