@@ -243,13 +243,15 @@ fn ledger(server: &Server, command: &str, arguments: &[&str]) -> (String, bool) 
 async fn the_books_of_the_demo_verify_until_somebody_alters_an_entry() {
     let (mut server, data) = Server::fresh("ledger");
     demo(&server, &[]);
-    // The refund is carried out a little later, and booked by a consumer that nobody waits for.
+    // The refund is carried out a little later, reconciliation runs at the full hour, and nobody waits for who books it.
+    let hour = json!({"advance_minutes": 70, "step_minutes": 10});
+    server.ask(Ask::new(Method::POST, "/_local/clock").json(hour)).await;
     let deadline = Instant::now() + Duration::from_secs(60);
     let verified = loop {
         server.advance(1).await;
         let (verified, sound) = ledger(&server, "verify", &[]);
         assert!(sound && Instant::now() < deadline, "{verified}");
-        if verified.contains("demo 2027-03  3 entries, unbroken and in balance") {
+        if verified.contains("demo 2027-03  4 entries, unbroken and in balance") {
             break verified;
         }
     };
@@ -258,16 +260,17 @@ async fn the_books_of_the_demo_verify_until_somebody_alters_an_entry() {
         let row = balances.lines().find(|line| line.trim_start().starts_with(account)).unwrap_or_default();
         row.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(row("clearing"), "clearing EUR 2.50");
+    assert_eq!(row("clearing"), "clearing EUR 2.19");
+    assert_eq!(row("fees"), "fees EUR 0.31");
     assert_eq!(row("receivable"), "receivable EUR 0.00");
     assert_eq!(row("revenue"), "revenue EUR 2.50");
     let stays = server.get("/v1/users/dora/reservations?limit=1".to_owned()).await;
     let (entries, _) = ledger(&server, "show", &["--reservation", stays.text("/items/0/id")]);
-    let causes = ["charge", "stay", "refund"].map(|cause| entries.contains(&format!("  {cause}  ")));
-    assert_eq!(causes, [true; 3], "{entries}");
+    let causes = ["charge", "stay", "refund", "provider_fee"].map(|cause| entries.contains(&format!("  {cause}  ")));
+    assert_eq!(causes, [true; 4], "{entries}");
     let head = verified.split("end with ").nth(1).and_then(|rest| rest.lines().next()).unwrap().to_owned();
     assert!(ledger(&server, "verify", &["--month", "2027-03", "--known", &head]).1);
-    let other = format!("3:{}", "0".repeat(64));
+    let other = format!("4:{}", "0".repeat(64));
     let (text, sound) = ledger(&server, "verify", &["--month", "2027-03", "--known", &other]);
     assert!(!sound && text.contains("had another hash"), "{text}");
 

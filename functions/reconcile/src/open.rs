@@ -72,6 +72,7 @@ impl Run<'_> {
             DisputeStatus::Won | DisputeStatus::WarningClosed => Ok(true),
             DisputeStatus::Lost => {
                 let concerning = concerning(&self.deps.store, transaction.created_s, exception.payment()).await?;
+                let Some(concerning) = concerning else { return Ok(false) };
                 let lost = of_lost_dispute(id.as_str(), movement(&transaction), concerning)?;
                 self.book(&[lost]).await?;
                 Ok(true)

@@ -74,20 +74,22 @@ pub(crate) async fn judge(
     }
 }
 
-/// In which books a transaction belongs, where it is about a payment of ours.
+/// In which books a transaction belongs: its payment's lot's, or the provider's own if it names none; `None` if the records do not have the
+/// payment it names.
 pub(crate) async fn concerning(
     store: &Store,
     created_s: i64,
     payment: Option<PaymentId>,
-) -> Result<Concerning, Failure> {
-    let provider = || Concerning { book: Book::Provider, month: Month::utc(created_s), payment: None };
-    let Some(id) = payment else { return Ok(provider()) };
+) -> Result<Option<Concerning>, Failure> {
+    let Some(id) = payment else {
+        return Ok(Some(Concerning { book: Book::Provider, month: Month::utc(created_s), payment: None }));
+    };
     match store.payment(id, &Access::System).await {
         Ok((_, dossier)) => {
             let (lot, zone) = place(store, &dossier.reservation.lot).await?;
-            Ok(Concerning { book: Book::Lot(lot), month: Month::of(created_s, zone), payment: Some(id) })
+            Ok(Some(Concerning { book: Book::Lot(lot), month: Month::of(created_s, zone), payment: Some(id) }))
         }
-        Err(CommandError::NotFound) => Ok(provider()),
+        Err(CommandError::NotFound) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -150,7 +152,10 @@ impl Case<'_> {
     async fn of_dispute(&self) -> Result<Outcome, Failure> {
         let transaction = self.transaction;
         let payment = transaction.payment.as_deref().and_then(|text| text.parse().ok());
-        let concerning = concerning(&self.deps.store, transaction.created_s, payment).await?;
+        let Some(concerning) = concerning(&self.deps.store, transaction.created_s, payment).await? else {
+            let named = Facts { payment: transaction.payment.clone(), ..Facts::default() };
+            return Ok(Outcome::Unexplained(ExceptionKind::UnknownPayment, Box::new(named)));
+        };
         let opened = transaction.amount_minor < 0;
         let cause = if opened { Cause::DisputeOpened } else { Cause::DisputeWon };
         let lot = match &concerning.book {

@@ -84,11 +84,8 @@ pub fn of_movement(
 /// [`EntryError`].
 pub fn of_lost_dispute(dispute: &str, opened: Movement<'_>, concerning: Concerning) -> Result<Entry, EntryError> {
     let taken = -i128::from(opened.amount_minor);
-    let mut lost =
-        entry(opened, Cause::DisputeLost, concerning, &[(Account::Loss, taken), (Account::Disputed, -taken)])?;
-    lost.about.id = format!("{dispute}#lost");
-    lost.about.provider_reference = Some(dispute.to_owned());
-    Ok(lost)
+    let postings = [(Account::Loss, taken), (Account::Disputed, -taken)];
+    entry(Movement { id: dispute, ..opened }, Cause::DisputeLost, concerning, &postings)
 }
 
 fn entry(
@@ -98,8 +95,10 @@ fn entry(
     postings: &[(Account, i128)],
 ) -> Result<Entry, EntryError> {
     let Concerning { book, month, payment } = concerning;
+    // What concerns a payment stands among the entries of its reservation.
+    let of = payment.map(|id| format!("{}#P{:02}#", id.reservation.code(), id.number)).unwrap_or_default();
     let about = About {
-        id: format!("{}#{}", movement.id, cause.as_str()),
+        id: format!("{of}{}#{}", movement.id, cause.as_str()),
         book,
         month,
         currency: movement.currency,
@@ -150,7 +149,10 @@ mod tests {
         let won = against(1_250, -1_500, Cause::DisputeWon, Account::Disputed);
         assert_eq!(won, "clearing 2750, disputed -1250, fees -1500");
         let lost = of_lost_dispute("dp_1", movement(-1_250, 1_500), provider()).unwrap();
-        assert_eq!((told(&lost), lost.about.id.as_str()), ("disputed -1250, loss 1250".to_owned(), "dp_1#lost"));
+        assert_eq!(
+            (told(&lost), lost.about.id.as_str()),
+            ("disputed -1250, loss 1250".to_owned(), "dp_1#dispute_lost")
+        );
     }
 
     #[test]
@@ -158,6 +160,9 @@ mod tests {
         let entry = || of_movement(movement(-5_000, 0), Cause::Payout, &Account::Bank, provider()).unwrap();
         assert_eq!(entry(), entry());
         assert_eq!(entry().about.id, "txn_1#payout");
+        let payment = Some("pay_09VXRDCKM22JF_1".parse().unwrap());
+        let fee = of_fee(movement(1_250, 44), Concerning { payment, ..provider() }).unwrap().unwrap();
+        assert_eq!(fee.about.id, "09VXRDCKM22JF#P01#txn_1#provider_fee", "among its reservation's entries");
         assert_eq!(of_movement(movement(0, 0), Cause::Payout, &Account::Bank, provider()), Err(EntryError::Empty));
     }
 }

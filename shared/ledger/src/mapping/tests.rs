@@ -144,7 +144,7 @@ fn a_stay_is_earned_when_it_ends_with_its_tax_and_once() {
     let d = Dossier { reservation: confirmed.clone(), payments: Vec::new() };
     let inside = decide::check_in(&d, rules, T0.epoch_s(), MARK).unwrap().reservation;
     let d = Dossier { reservation: inside.clone(), payments: Vec::new() };
-    let left = decide::check_out(&d, rules, T0.plus(120).epoch_s(), MARK).unwrap().reservation;
+    let left = decide::check_out(&d, rules, T0.plus(120).epoch_s(), MARK, None).unwrap().reservation;
     let entry = of_stay(Some(&inside), &left, rules).unwrap().unwrap();
     assert_eq!(told(&entry), "stay: receivable 600, revenue -504, tax -96");
     assert_eq!((entry.about.at_s, entry.about.id.as_str()), (T0.plus(120).epoch_s(), "0000000000007#v4#recognised"));
