@@ -102,6 +102,7 @@ bench: ## Measure what the README claims, on the release binaries (needs valgrin
 	cargo build --release $(patsubst %,-p%@$(VERSION),$(BENCH_FUNCTIONS))
 	cargo run --profile measure -p parkade-bench
 	cargo bench -p parkade-domain
+	cargo bench -p parkade-ledger
 
 # --------------------------------------------------------------------------------------------------------------- tools --
 tools: .venv/template/.done .venv/stack/.done .venv/provider/.done .tools/stateful-mock/.done .tools/receipts/.done .tools/nextest-$(NEXTEST_VERSION) .tools/deny-$(DENY_VERSION) ## Install what the other targets need

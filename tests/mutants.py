@@ -20,8 +20,8 @@ TREE = TARGET / "mutants"
 # Where the crates lie in the copy. Cargo names what it builds after the path in the workspace: with the path of the real tree, a mutant
 # could end up in a build of the real tree.
 MUTATED = "mutated"
-CRATES = ["shared/domain", "shared/store", "shared/testkit", "tests"]
-SUITES = ["src", "races", "crash_points", "deliveries", "units"]
+CRATES = ["shared/domain", "shared/ledger", "shared/store", "shared/testkit", "tests"]
+SUITES = ["src", "races", "crash_points", "deliveries", "ledger", "units"]
 # A mutant may also wait for ever.
 SECONDS_MAX = 300
 
@@ -37,6 +37,7 @@ class Mutant:
 
 
 STORE, DOMAIN = "shared/store/src", "shared/domain/src"
+LEDGER = "writers_at_once_on_shuffled_and_repeated_batches_seal_one_intact_chain"
 CROWD = "sixty_four_processes_on_six_spots_never_double_book_nor_lose_a_cent"
 MUTANTS = [
     Mutant("a tile is written whatever it holds now", f"{STORE}/calendar.rs",
@@ -88,6 +89,33 @@ MUTANTS = [
            ("Err(CommandError::NotFound) => return Err(CommandError::SpotTaken),",
             "Err(_) => return Err(CommandError::SpotTaken),"),
            "crash_points", "sweeping_survives_every_crash"),
+    Mutant("an entry is sealed as often as it comes", f"{STORE}/ledger.rs",
+           ('let once = |item| self.ledger_put(item, Some("attribute_not_exists(pk)"));\n',
+            'let once = |item: Item| { let condition = if item.contains_key("ph") { "attribute_exists(pk) OR attribute_not_exists(pk)" } '
+            'else { "attribute_not_exists(pk)" }; self.ledger_put(item, Some(condition)) };\n'),
+           "ledger", LEDGER),
+    Mutant("two writers append to one end of a chain", f"{STORE}/ledger.rs",
+           ('let once = |item| self.ledger_put(item, Some("attribute_not_exists(pk)"));\n',
+            'let once = |item: Item| { let condition = if item.contains_key("ba") { "attribute_exists(pk) OR attribute_not_exists(pk)" } '
+            'else { "attribute_not_exists(pk)" }; self.ledger_put(item, Some(condition)) };\n'),
+           "ledger", LEDGER),
+    Mutant("a prepayment is earned before the stay has ended", "shared/ledger/src/mapping.rs",
+           ("Status::Completed | Status::Cancelled | Status::NoShow => stay.price_minor,",
+            "Status::Confirmed | Status::Completed | Status::Cancelled | Status::NoShow => stay.price_minor,"),
+           "ledger", "any_trade_leaves_the_books_at_zero_and_equal_to_the_providers"),
+    Mutant("two people decide one exception", f"{STORE}/reconciliation.rs",
+           ('.condition_expression("#v = :v")', '.condition_expression("#v >= :v")'),
+           "ledger", "of_two_decisions_on_one_exception_at_once_one_stands"),
+    Mutant("a slow run undoes a later one's progress", f"{STORE}/reconciliation.rs",
+           ('"attribute_not_exists(t) OR (t <= :t AND s <= :s)"', '"attribute_not_exists(t) OR t <= :t OR t >= :t OR s = :s"'),
+           "ledger", "a_slow_run_of_reconciliation_never_undoes_a_later_ones_progress"),
+    Mutant("a payment is confirmed by the last transaction that names it", f"{STORE}/reconciliation.rs",
+           ('transact::put(put.condition_expression("attribute_not_exists(pk)")).await.map(drop)',
+            'transact::put(put).await.map(drop)'),
+           "ledger", "a_slow_run_of_reconciliation_never_undoes_a_later_ones_progress"),
+    Mutant("a refund that the bank sends back stays booked", "shared/ledger/src/mapping.rs",
+           ("if moved == 0 {", "if moved == 0 || (moved > 0 && new.returns().is_some()) {"),
+           "ledger", "any_trade_leaves_the_books_at_zero_and_equal_to_the_providers"),
 ]
 
 

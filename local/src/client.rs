@@ -1,5 +1,6 @@
-//! A small HTTP client for the demo: JSON in, JSON out.
+//! A small HTTP client for the demo and the commands: JSON in, JSON out.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -42,7 +43,7 @@ pub struct Ask {
     /// Path and query.
     pub path: String,
     /// Development token, without `Bearer`.
-    pub token: Option<&'static str>,
+    pub token: Option<Cow<'static, str>>,
     /// `Idempotency-Key`.
     pub key: Option<String>,
     /// JSON body.
@@ -57,8 +58,8 @@ impl Ask {
 
     /// On behalf of the principal in `token`.
     #[must_use]
-    pub fn by(mut self, token: &'static str) -> Self {
-        self.token = Some(token);
+    pub fn by(mut self, token: impl Into<Cow<'static, str>>) -> Self {
+        self.token = Some(token.into());
         self
     }
 
@@ -128,7 +129,7 @@ impl Api {
     /// When there is none. A refusal is an answer.
     pub async fn ask(&self, ask: &Ask) -> Result<Answer, ClientError> {
         let mut request = Request::builder().method(&ask.method).uri(format!("{}{}", self.base, ask.path));
-        if let Some(token) = ask.token {
+        if let Some(token) = &ask.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         if let Some(key) = &ask.key {

@@ -12,6 +12,7 @@ pub mod consumer;
 pub mod demo;
 pub mod function;
 pub mod http;
+pub mod ledger_command;
 pub mod log;
 pub mod queue;
 pub mod registry;

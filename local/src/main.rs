@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Parser, Subcommand};
 use parkade_events::chain;
 use parkade_local::client::Api;
+use parkade_local::ledger_command::{self, LedgerCommand};
 use parkade_local::server::{Server, Settings};
 use parkade_local::tariff_command::{self, TariffCommand};
 use parkade_local::{demo, log};
@@ -32,6 +33,11 @@ enum Command {
         /// Leaves the clock alone even where it can be moved: the car comes early and leaves at once.
         #[arg(long)]
         real_time: bool,
+    },
+    /// Verifies and shows the sealed books, over the API.
+    Ledger {
+        #[command(subcommand)]
+        command: LedgerCommand,
     },
     /// Checks a tariff and prices stays by it, without any server.
     Tariff {
@@ -67,6 +73,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Some(Command::Demo { url, real_time }) => play(&url, !real_time).await,
+        Some(Command::Ledger { command }) => return ledger_command::run(&command).await,
         Some(Command::Tariff { command }) => return tariff_command::run(&command),
         None => serve(arguments.serve).await,
     };

@@ -118,6 +118,7 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
     let deps = Deps { store: store.clone(), identity: foundation.identity };
     let config = Config::new(foundation.payments_url, SecretKey::new("sk_test_local"));
     let stripe = StripeClient::new(&config).map_err(RegistryError::Client)?;
+    let reconcile = reconcile::Deps { store: store.clone(), stripe: stripe.clone(), stage: STAGE.to_owned() };
     let cashier = Cashier::new(store.clone(), stripe, STAGE);
     let pay = pay::Deps { common: deps.clone(), cashier: cashier.clone() };
     let cards = payment_methods::Deps { common: deps.clone(), cashier: cashier.clone() };
@@ -161,8 +162,12 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("preferences", http!(preferences, deps)),
         ("notify", queue!(notify, courier)),
         ("remind", schedule!(remind, courier)),
+        ("get-ledger", http!(get_ledger, deps)),
+        ("exceptions", http!(exceptions, deps)),
+        ("reconcile", schedule!(reconcile, reconcile)),
         ("publish-events", stream!(publish_events, foundation.bus)),
-        ("occupancy", stream!(occupancy, store)),
+        ("occupancy", stream!(occupancy, store.clone())),
+        ("seal-ledger", stream!(seal_ledger, store)),
     ]
     .into())
 }

@@ -7,9 +7,11 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::http::Method;
 use parkade_local::client::{Answer, Api, Ask};
+use parkade_testkit::Engine;
 use serde_json::{Value, json};
 
 const DRIVER: &str = "dev.driver.dora";
@@ -265,6 +267,63 @@ async fn a_driver_who_asks_for_it_is_told_of_booking_start_and_no_show_in_files(
     ] {
         assert_eq!(told.iter().filter(|name| name.contains(part)).count(), 1, "{part} in {told:?}");
     }
+}
+
+/// What `parkade ledger` prints, and whether it is content.
+fn ledger(server: &Server, command: &str, arguments: &[&str]) -> (String, bool) {
+    let mut parkade = Command::new(env!("CARGO_BIN_EXE_parkade"));
+    let ran =
+        parkade.args(["ledger", command, "--lot", "demo", "--url", &server.url]).args(arguments).output().unwrap();
+    let text = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (text, ran.status.success())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_books_of_the_demo_verify_until_somebody_alters_an_entry() {
+    let (mut server, data) = Server::fresh("ledger");
+    demo(&server, &[]);
+    // The refund is carried out a little later, reconciliation runs at the full hour, and nobody waits for who books it.
+    let hour = json!({"advance_minutes": 70, "step_minutes": 10});
+    server.ask(Ask::new(Method::POST, "/_local/clock").json(hour)).await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let verified = loop {
+        server.advance(1).await;
+        let (verified, sound) = ledger(&server, "verify", &[]);
+        assert!(sound && Instant::now() < deadline, "{verified}");
+        if verified.contains("demo 2027-03  4 entries, unbroken and in balance") {
+            break verified;
+        }
+    };
+    let (balances, _) = ledger(&server, "show", &[]);
+    let row = |account: &str| {
+        let row = balances.lines().find(|line| line.trim_start().starts_with(account)).unwrap_or_default();
+        row.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(row("clearing"), "clearing EUR 2.19");
+    assert_eq!(row("fees"), "fees EUR 0.31");
+    assert_eq!(row("receivable"), "receivable EUR 0.00");
+    assert_eq!(row("revenue"), "revenue EUR 2.50");
+    let stays = server.get("/v1/users/dora/reservations?limit=1".to_owned()).await;
+    let (entries, _) = ledger(&server, "show", &["--reservation", stays.text("/items/0/id")]);
+    let causes = ["charge", "stay", "refund", "provider_fee"].map(|cause| entries.contains(&format!("  {cause}  ")));
+    assert_eq!(causes, [true; 4], "{entries}");
+    let head = verified.split("end with ").nth(1).and_then(|rest| rest.lines().next()).unwrap().to_owned();
+    assert!(ledger(&server, "verify", &["--month", "2027-03", "--known", &head]).1);
+    let other = format!("4:{}", "0".repeat(64));
+    let (text, sound) = ledger(&server, "verify", &["--month", "2027-03", "--known", &other]);
+    assert!(!sound && text.contains("had another hash"), "{text}");
+
+    server.kill();
+    let engine = Engine::open(&data.join("engine.db")).unwrap();
+    let scan = engine.call("Scan", r#"{"TableName": "Ledger"}"#).unwrap();
+    let items: Value = serde_json::from_str(&scan).unwrap();
+    let mut entry = items["Items"].as_array().unwrap().iter().find(|item| item["ca"]["S"] == "charge").unwrap().clone();
+    entry["ps"]["S"] = "clearing 9400, receivable -9400".into();
+    engine.call("PutItem", &json!({"TableName": "Ledger", "Item": entry}).to_string()).unwrap();
+    drop(engine);
+    let server = Server::start(&data, None);
+    let (text, sound) = ledger(&server, "verify", &[]);
+    assert!(!sound && text.contains("BROKEN: entry 1 "), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,6 +86,10 @@ routes! {
     "POST" "/v1/lots/{lot}/tariffs/{version}/simulation" => tariffs;
     "PUT" "/v1/lots/{lot}/spots" => put_spots;
     "PUT" "/v1/lots/{lot}/spots/{spot}/status" => set_spot_status;
+    "GET" "/v1/lots/{lot}/ledger" => get_ledger;
+    "GET" "/v1/reconciliation/exceptions" => exceptions;
+    "PUT" "/v1/reconciliation/exceptions/{id}" => exceptions;
+    "GET" "/v1/reconciliation/ledger" => get_ledger;
     "POST" "/v1/gate/check-in" => check_in;
     "POST" "/v1/gate/check-out" => check_out;
 }

@@ -9,8 +9,10 @@
 
 mod bad_input;
 mod cards;
+mod exceptions;
 mod gate;
 mod harness;
+mod ledger;
 mod lots;
 mod payments;
 mod preferences;

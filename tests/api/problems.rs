@@ -117,10 +117,20 @@ async fn every_problem_is_reached_with_its_status() {
     api.at("14:00:00");
     saw(api.post("/v1/gate/check-in", GATE, "3", enter).await, Code::StayEnded);
 
-    others(&api, &mut saw).await;
+    Box::pin(of_exceptions(&api, &mut saw)).await;
+    Box::pin(others(&api, &mut saw)).await;
     let missing: Vec<_> =
         Code::ALL.iter().filter(|code| !reached.contains(code) && !UNREACHED.contains(code)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+async fn of_exceptions(api: &Api, saw: &mut impl FnMut(Reply, Code) -> Reply) {
+    let path = "/v1/reconciliation/exceptions/2026-11.txn_1";
+    let decision = json!({"resolution": "explained", "note": "known"});
+    saw(api.call("PUT", path, ROOT).json(decision.clone()).await, Code::ExceptionNotFound);
+    api.deps.store.open_exception(&crate::exceptions::exception("txn_1")).await.unwrap();
+    api.call("PUT", path, ROOT).json(decision.clone()).await.expect(200);
+    saw(api.call("PUT", path, ROOT).json(with(decision, "note", json!("other"))).await, Code::ExceptionDecided);
 }
 
 /// What needs another policy, a tie, a series, or a store that fails.

@@ -86,6 +86,8 @@ async fn what_is_somebody_elses_does_not_exist() {
             ("POST", "/v1/prices/explain") => (200, 200, 200),
             (_, path) if path.starts_with("/v1/lots/{lot}/tariffs") => (403, 403, 403),
             (_, path) if path.starts_with("/v1/users/{id}/") => (404, 404, 404),
+            (_, "/v1/lots/{lot}/ledger" | "/v1/reconciliation/ledger") => (403, 403, 403),
+            (_, path) if path.starts_with("/v1/reconciliation/exceptions") => (403, 403, 403),
             ("PATCH" | "DELETE", _) | (_, "/v1/payments" | "/v1/reservations/{id}/cancel") => (404, 404, 403),
             (_, "/v1/gate/check-in" | "/v1/gate/check-out") => (403, 403, 403),
             ("PUT", _) => (403, 403, 403),

@@ -4,6 +4,7 @@
 //! Refuses to know: HTTP; these suites drive the store, so that a defect there is not hidden by a function's own retry.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a suite that cannot be set up fails")]
 
+pub mod books;
 pub mod given;
 pub mod invariants;
 pub mod provider;

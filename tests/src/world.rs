@@ -14,6 +14,7 @@ use parkade_store::{Access, Cause, CommandError, Done, Order, Store, StoreError,
 use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, LEDGER, Meter, RECORDS};
 use serde_json::{Value, json};
 
+use crate::books::Watch;
 use crate::provider::Provider;
 use crate::{Snapshot, given, invariants};
 
@@ -44,6 +45,7 @@ pub struct World {
     /// The time.
     pub clock: Clock,
     provider: Arc<Mutex<Provider>>,
+    books: Arc<tokio::sync::Mutex<Watch>>,
 }
 
 impl World {
@@ -52,7 +54,7 @@ impl World {
         let engine = Engine::memory().unwrap();
         let clock = Clock(Arc::new(AtomicI64::new(given::T0_S)));
         let lot = given::lot(shape, policy);
-        let world = Self { engine, lot, clock, provider: Arc::default() };
+        let world = Self { engine, lot, clock, provider: Arc::default(), books: Arc::default() };
         let store = world.store();
         let lot = store.put_lot(world.lot.clone(), given::documents(), None, given::T0_S).await.unwrap();
         store.put_spots(&lot.id, given::spots(spots)).await.unwrap();
@@ -128,6 +130,7 @@ impl World {
         let dossiers = self.dossiers(&snapshot).await;
         let mut wrong = self.wrong_in(&snapshot, &dossiers);
         wrong.extend(invariants::leftovers(&standing, &dossiers, now_s));
+        wrong.extend(self.wrong_books(&dossiers).await);
         for d in &dossiers {
             let r = &d.reservation;
             let kept = self.provider().kept_minor(r.id);
@@ -139,6 +142,29 @@ impl World {
             );
         }
         wrong
+    }
+
+    /// As a task of its own: a suite that asks is deep in its recursion, and this would need the rest of its stack.
+    async fn catch_up_with_the_books(&self) {
+        let world = self.clone();
+        let caught_up = tokio::spawn(async move { world.books.lock().await.catch_up(&world, &world.store()).await });
+        caught_up.await.unwrap();
+    }
+
+    /// Reservations of which another amount is earned than they owe for what has ended; to be asked at any time.
+    pub async fn wrongly_earned(&self) -> Vec<String> {
+        self.catch_up_with_the_books().await;
+        let books = self.books.lock().await;
+        let dossiers = self.dossiers(&Snapshot::take(&self.engine)).await;
+        dossiers.iter().filter_map(|d| books.wrongly_earned(d)).collect()
+    }
+
+    /// Where the books, the records and the provider differ once all messages are delivered.
+    pub async fn wrong_books(&self, dossiers: &[Dossier]) -> Vec<String> {
+        self.catch_up_with_the_books().await;
+        let books = self.books.lock().await;
+        let kept = |d: &Dossier| self.provider().kept_minor(d.reservation.id);
+        dossiers.iter().flat_map(|d| books.wrong(d, kept(d))).collect()
     }
 
     /// The records' stream from its beginning.

@@ -107,9 +107,15 @@ class Checks:
         """The Calendar stream fired occupancy, which wrote its counts."""
         within(DELIVERY_S_MAX, "occupancy items", lambda: bool(self._derived("OCC#")))
 
+    def stream_to_books(self) -> None:
+        """The Records stream fired seal-ledger, which sealed the demo's charge and stay."""
+        within(DELIVERY_S_MAX, "sealed entries", lambda: {"charge", "stay"} <= self._sealed_causes())
+
     def schedules(self) -> None:
-        """Every schedule fired its function, and each sweep noted how far it came."""
-        names = {self._name(logical_id) for logical_id, _ in cfn.events(self._deployment.template, "ScheduleV2")}
+        """Every schedule of a minute fired its function, and each sweep noted how far it came."""
+        schedules = cfn.events(self._deployment.template, "ScheduleV2")
+        # Nobody waits an hour for reconciliation; its sample fires it.
+        names = {self._name(of) for of, event in schedules if event["ScheduleExpression"] == "rate(1 minute)"}
         within(SCHEDULE_S_MAX, f"{sorted(names)}", lambda: names <= self._started())
         within(DELIVERY_S_MAX, "one watermark per sweep", lambda: len(self._derived("SWEEP#")) == len(names))
 
@@ -148,6 +154,10 @@ class Checks:
         items = self._emulator.client("dynamodb").scan(TableName=table)["Items"]
         return [item for item in items if item["pk"]["S"].startswith(prefix)]
 
+    def _sealed_causes(self) -> set[str]:
+        items = self._emulator.client("dynamodb").scan(TableName=self._deployment.outputs["LedgerTable"])["Items"]
+        return {item["ca"]["S"] for item in items if item["sk"]["S"].startswith("E#")}
+
     def _log_lines(self) -> list[str]:
         """What the emulator and the functions logged."""
         pages = self._emulator.client("logs").get_paginator("filter_log_events")
@@ -161,6 +171,7 @@ ALL: list[Callable[[Checks], None]] = [
     Checks.queue_and_payment,
     Checks.queue_and_notifications,
     Checks.stream_to_occupancy,
+    Checks.stream_to_books,
     Checks.schedules,
     # After the schedules, because the samples of the sweeps would look like them.
     Checks.samples,

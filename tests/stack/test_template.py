@@ -18,7 +18,7 @@ import template as cfn
 from samtranslator.translator.transform import transform
 
 SECRETS = ["PARKADE_MASTER_KEY", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"]
-STRIPE_CLIENTS = ["Pay", "PaymentMethods", "PaymentWebhook", "OnPaymentRequested"]
+STRIPE_CLIENTS = ["Pay", "PaymentMethods", "PaymentWebhook", "OnPaymentRequested", "Reconcile"]
 ROUTES = {
     "reserve": ["POST /v1/reservations"],
     "get-reservation": ["GET /v1/reservations/{id}"],
@@ -43,6 +43,8 @@ ROUTES = {
     "list-spots": ["GET /v1/lots/{lot}/spots"],
     "get-spot": ["GET /v1/lots/{lot}/spots/{spot}"],
     "put-lot": ["PUT /v1/lots/{lot}"],
+    "exceptions": ["GET /v1/reconciliation/exceptions", "PUT /v1/reconciliation/exceptions/{id}"],
+    "get-ledger": ["GET /v1/lots/{lot}/ledger", "GET /v1/reconciliation/ledger"],
     "price-explain": ["GET /v1/reservations/{id}/price", "POST /v1/prices/explain"],
     "tariffs": [
         "POST /v1/lots/{lot}/tariffs",
@@ -206,7 +208,7 @@ class TemplateTest(unittest.TestCase):
             self.assertNotEqual(event["MaximumRetryAttempts"], 0, logical_id)
             self.assertIn("OnFailure", event["DestinationConfig"], logical_id)
         for logical_id, event in cfn.events(self.template, "ScheduleV2"):
-            self.assertEqual(event["ScheduleExpression"], "rate(1 minute)", logical_id)
+            self.assertIn(event["ScheduleExpression"], ["rate(1 minute)", "rate(1 hour)"], logical_id)
             self.assertIn("Arn", event["DeadLetterConfig"], logical_id)
             on_failure = self.functions[logical_id]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
             self.assertIn("Destination", on_failure, logical_id)
@@ -247,6 +249,11 @@ class TemplateTest(unittest.TestCase):
                     condition = {"StringEquals": {"ses:FromAddress": {"Ref": "NotificationsFrom"}}}
                     self.assertEqual(statement["Condition"], condition, logical_id)
         self.assertEqual(senders, {"Notify", "Remind"})
+
+    def test_nobody_may_change_or_delete_what_is_sealed(self) -> None:
+        for name, logical_id in self.names.items():
+            allowed = permissions.allowed(self.template, self.functions[logical_id]).get("Ledger", set())
+            self.assertEqual(allowed & {"UpdateItem", "DeleteItem", "BatchWriteItem"}, set(), name)
 
     def test_secrets_go_only_where_they_are_used_and_only_as_references(self) -> None:
         for logical_id, properties in self.functions.items():

@@ -134,6 +134,24 @@ impl Ledger {
         Ok(Reply::new(200, &wire::intent(self.intent(id)?, expand)))
     }
 
+    /// `GET /v1/payment_intents`, newest first.
+    pub(crate) fn list_intents(&self, mut form: Form) -> Result<Reply, ApiError> {
+        let limit = form.limit()?;
+        let after = form.take("starting_after")?;
+        let from = form.epoch_s("created[gte]")?.unwrap_or(0);
+        let before = form.epoch_s("created[lt]")?.unwrap_or(u64::MAX);
+        form.finish()?;
+        if let Some(id) = &after {
+            self.intent(id)?;
+        }
+        // Ids are given out in order.
+        let older = |intent: &&Intent| after.as_ref().is_none_or(|after| intent.id < *after);
+        let asked = self.intents().values().rev().filter(older);
+        let asked = asked.filter(|intent| (from..before).contains(&intent.created));
+        let shown = asked.map(|intent| wire::intent(intent, false));
+        Ok(Reply::new(200, &page("/v1/payment_intents", limit, shown)))
+    }
+
     /// `GET /v1/payment_intents/search`, newest first, for `query=metadata['name']:'value'` and nothing else.
     pub(crate) fn search_intents(&self, mut form: Form) -> Result<Reply, ApiError> {
         let query = form.need("query")?;

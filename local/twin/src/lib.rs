@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `POST /v1/payment_intents`, `GET /v1/payment_intents/{id}` | create, retrieve |
 //! | `POST /v1/payment_intents/{id}/confirm`, `…/capture`, `…/cancel` | ask the issuer, take what was authorised, release it |
-//! | `GET /v1/payment_intents/search` | by one metadata entry |
+//! | `GET /v1/payment_intents`, `GET /v1/payment_intents/search` | by when they were made; by one metadata entry |
 //! | `POST`, `GET /v1/refunds`, `GET /v1/refunds/{id}` | refund, list of a PaymentIntent, retrieve |
 //! | `POST /v1/customers`, `GET /v1/customers/{id}` | who owns payment methods |
 //! | `GET /v1/payment_methods`, `GET /v1/customers/{id}/payment_methods` | list of a customer |

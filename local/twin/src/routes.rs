@@ -27,7 +27,7 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 
 pub(crate) fn router(twin: Twin) -> Router {
     Router::new()
-        .route("/v1/payment_intents", post(create_intent))
+        .route("/v1/payment_intents", post(create_intent).get(list_intents))
         .route("/v1/payment_intents/search", get(search_intents))
         .route("/v1/payment_intents/{id}", get(get_intent))
         .route("/v1/payment_intents/{id}/confirm", post(confirm_intent))
@@ -144,6 +144,10 @@ async fn send_evidence(
 ) -> Response {
     let call = Call { target: Target::Evidence, headers, uri, body };
     submit(twin, call, |form| params::send_evidence(id, form)).await
+}
+
+async fn list_intents(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) -> Response {
+    read(&twin, &headers, &uri, |ledger, form| ledger.list_intents(form))
 }
 
 async fn search_intents(State(twin): State<Twin>, headers: HeaderMap, uri: Uri) -> Response {

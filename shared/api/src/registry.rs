@@ -75,6 +75,8 @@ problems! {
         "The card or its setup does not exist or is not yours. Save a card first.";
     ReceiptNotFound = "receipt_not_found", NOT_FOUND, "There is no such receipt", false,
         "The receipt does not exist or is not yours. It is issued within seconds after the money moved.";
+    ExceptionNotFound = "exception_not_found", NOT_FOUND, "There is no such exception", false,
+        "Reconciliation has listed no exception of this id.";
     RouteNotFound = "route_not_found", NOT_FOUND, "There is no such route", false,
         "No operation has this method and path.";
     PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The payment was declined", false,
@@ -113,6 +115,8 @@ problems! {
         "A tariff that is in force cannot be taken back. Publish another version instead.";
     TooManyPublications = "too_many_publications", CONFLICT, "Too many tariffs wait to come into force", false,
         "A lot has at most 16 tariffs with a later instant. Withdraw one first.";
+    ExceptionDecided = "exception_decided", CONFLICT, "The exception has been decided", false,
+        "Somebody has decided it otherwise, or it has explained itself meanwhile. Read it again.";
     TooEarly = "too_early", CONFLICT, "It is too early to enter", true,
         "The reservation has not begun and the spot is not free yet. `opens_at` says when entry becomes possible.";
     HoldExpired = "hold_expired", GONE, "The hold has expired", false,

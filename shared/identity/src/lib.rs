@@ -11,6 +11,10 @@ pub mod principal;
 
 pub use contacts::Contact;
 pub use keys::{CipherError, Keys, QUOTE_TAG_BYTES, fingerprint};
-pub use permit::{ChangePermit, Denied, DriverPermit, GatePermit, OperatorPermit, OwnerPermit, StayPermit};
-pub use permit::{permit_change, permit_driver, permit_gate, permit_operator, permit_own, permit_stay};
+pub use permit::{
+    AllLotsPermit, ChangePermit, Denied, DriverPermit, GatePermit, OperatorPermit, OwnerPermit, StayPermit,
+};
+pub use permit::{
+    permit_all_lots, permit_change, permit_driver, permit_gate, permit_operator, permit_own, permit_stay,
+};
 pub use principal::{AuthError, DevTokens, Identity, Principal, Role};

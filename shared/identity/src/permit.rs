@@ -79,6 +79,20 @@ impl OperatorPermit {
     }
 }
 
+/// May see and decide what concerns every lot: the account at the payment provider, and what nobody could explain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllLotsPermit {
+    subject: UserId,
+}
+
+impl AllLotsPermit {
+    /// Who decides.
+    #[must_use]
+    pub const fn subject(&self) -> &UserId {
+        &self.subject
+    }
+}
+
 /// May let vehicles into and out of this lot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatePermit {
@@ -165,6 +179,19 @@ pub fn permit_operator(principal: &Principal, lot: &LotId) -> Result<OperatorPer
     if allowed { Ok(OperatorPermit { lot: lot.clone() }) } else { Err(Denied::Forbidden) }
 }
 
+/// Operators of all lots, and admins.
+///
+/// # Errors
+/// [`Denied::Forbidden`] for everybody else, operators of one lot included.
+pub fn permit_all_lots(principal: &Principal) -> Result<AllLotsPermit, Denied> {
+    let allowed = match principal.role {
+        Role::Operator => principal.lot.is_none(),
+        Role::Admin => true,
+        Role::Driver | Role::Gate => false,
+    };
+    if allowed { Ok(AllLotsPermit { subject: principal.subject.clone() }) } else { Err(Denied::Forbidden) }
+}
+
 /// The lot's own gates and admins may let vehicles in and out.
 ///
 /// # Errors
@@ -222,6 +249,8 @@ mod tests {
         ];
         let (alice, lot) = (user("alice"), lot_id("lot-1"));
         for (who, expected) in rows {
+            let all = who.role == Role::Admin || (who.role == Role::Operator && who.lot.is_none());
+            assert_eq!(permit_all_lots(&who).map(drop), if all { Ok(()) } else { Err(F) }, "{who:?}");
             let got = [
                 permit_driver(&who).map(drop),
                 permit_own(&who, &alice).map(drop),

@@ -28,8 +28,8 @@ pub const API_VERSION: &str = "2025-10-29.clover";
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a whole call may take, connection and TLS included.
 pub const TOTAL_TIMEOUT: Duration = Duration::from_secs(8);
-/// A PaymentIntent is about 3 KB; far more is not an answer.
-const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// A hundred balance transactions with their charges and PaymentIntents are about 700 KB; far more is not an answer.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 /// A connection idle for longer has probably been closed by the other side, and finding out looks like a lost answer.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -14,6 +14,7 @@ mod dispute;
 mod error;
 mod id;
 mod key;
+mod reserved;
 mod saved;
 mod types;
 mod units;
@@ -26,6 +27,7 @@ pub use dispute::{Dispute, DisputeStatus};
 pub use error::{PaymentError, Uncertainty};
 pub use id::{InvalidProviderId, ProviderId};
 pub use key::{Purpose, provider_key, subject_key};
+pub use reserved::{ChargePage, ChargesQuery};
 pub use saved::{ConfirmSetupRequest, CustomerRequest, SavedCard, Setup, SetupRequest, SetupStatus};
 pub use types::{
     Capture, CaptureRequest, Charge, ChargeRequest, ChargeStatus, ChargeTerms, ClientSecret, ConfirmRequest, Presence,

@@ -137,6 +137,12 @@ pub(crate) fn charges(answer: &Answer) -> Result<Vec<Charge>, PaymentError> {
     whole_list::<PaymentIntentWire>(answer)?.into_iter().map(PaymentIntentWire::read).collect()
 }
 
+/// Reads one page of PaymentIntents.
+pub(crate) fn charge_page(answer: &Answer) -> Result<(Vec<Charge>, bool), PaymentError> {
+    let page: Page<PaymentIntentWire> = object(answer)?;
+    Ok((page.data.into_iter().map(PaymentIntentWire::read).collect::<Result<_, _>>()?, page.has_more))
+}
+
 /// Reads the refunds of a list that were made for a payment.
 pub(crate) fn refunds_for(answer: &Answer, payment: &str) -> Result<Vec<Refund>, PaymentError> {
     let listed = whole_list::<RefundWire>(answer)?.into_iter();

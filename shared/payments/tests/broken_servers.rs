@@ -62,7 +62,7 @@ async fn an_answer_that_is_cut_garbled_too_long_or_about_another_amount_is_unkno
 
     let other_amount = whole.replace("1250", "1251");
     let other_currency = whole.replace("eur", "usd");
-    let huge = format!("{whole}{}", " ".repeat(300 * 1024));
+    let huge = format!("{whole}{}", " ".repeat(1_100 * 1024));
     for (answer, expected) in [
         (ok(whole, whole.len() + 1), Uncertainty::ConnectionLost),
         (String::new(), Uncertainty::ConnectionLost),

@@ -5,6 +5,9 @@ use parkade_domain::document::Series;
 use parkade_domain::ids::{CalendarVersion, LotId, PaymentId, ReservationId, TariffVersion, UserId};
 use parkade_domain::reservation::DueKind;
 use parkade_domain::time::Minute;
+use parkade_ledger::{Book, Month};
+
+use crate::reconciliation::Confirmation;
 
 /// Partition key.
 pub(crate) const PK: &str = "pk";
@@ -65,7 +68,7 @@ pub(crate) fn payment_key(id: PaymentId) -> (String, String) {
 /// What a reservation knows of its documents, in the order of their issue.
 pub(crate) const ENTRY_PREFIX: &str = "C#";
 
-pub(crate) fn entry_sort(position: u8) -> String {
+pub(crate) fn document_entry_sort(position: u8) -> String {
     format!("{ENTRY_PREFIX}{position:03}")
 }
 
@@ -202,4 +205,40 @@ pub(crate) fn block_prefix(spot: parkade_domain::ids::SpotIndex) -> String {
 
 pub(crate) fn block_sort(spot: parkade_domain::ids::SpotIndex, id: ReservationId) -> String {
     format!("{}{}", block_prefix(spot), id.code())
+}
+
+/// The hash chain of a book's month.
+pub(crate) fn chain_partition(book: &Book, month: Month) -> String {
+    format!("L#{book}#{month}")
+}
+
+/// An entry by its id, so that it cannot be sealed twice.
+pub(crate) fn entry_sort(id: &str) -> String {
+    format!("{ENTRY}{id}")
+}
+
+pub(crate) const ENTRY: &str = "E#";
+
+/// The entries that were sealed together, by the number of the first: two writers who both plan for one place cannot both have it.
+pub(crate) fn batch_sort(first: u64) -> String {
+    format!("{BATCH}{first:012}")
+}
+
+pub(crate) const BATCH: &str = "S#";
+
+/// The books that have entries in a month.
+pub(crate) fn books_partition(month: Month) -> String {
+    format!("BOOKS#{month}")
+}
+
+/// What nobody could explain: few, so one partition holds them all.
+pub(crate) const EXCEPTIONS: &str = "X";
+
+/// How far reconciliation has come.
+pub(crate) const RECONCILED: &str = "RECONCILED";
+
+/// That the provider's account has a payment's money.
+pub(crate) fn confirmation(of: &Confirmation) -> (String, String) {
+    let back = if of.came_back { "#back" } else { "" };
+    (format!("M#{}", of.payment.reservation.code()), format!("P#{:02}{back}", of.payment.number))
 }

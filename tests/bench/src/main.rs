@@ -1,6 +1,6 @@
 //! Measures what the project promises: capacity, contention, search, sweeps, and the functions' binaries.
 //!
-//! `make bench` runs everything; `parkade-bench <section>…` runs some: units, search, crowd, sweeps, functions, warm.
+//! `make bench` runs everything; `parkade-bench <section>…` runs some: units, search, crowd, sweeps, ledger, functions, warm.
 //! Prints one table per section, which figures miss their targets, and writes all figures to `target/bench.json`.
 
 mod crowd;
@@ -8,6 +8,7 @@ mod figure;
 mod fixture;
 mod functions;
 mod host;
+mod ledger;
 mod search;
 mod sweeps;
 mod units;
@@ -67,6 +68,10 @@ fn run() -> Result<(), Failure> {
     }
     if wants("sweeps") {
         report.add(runtime.block_on(sweeps::measure())?);
+    }
+    if wants("ledger") {
+        report.add(runtime.block_on(ledger::sealing())?);
+        report.add(ledger::verification()?);
     }
     if wants("functions") {
         report.add(runtime.block_on(functions::measure())?);

@@ -5,8 +5,10 @@
 //! Policies and tariffs are the exception: they are documents, validated and versioned by the domain, the same everywhere.
 
 pub mod card;
+pub mod exception;
 pub mod explain;
 pub mod gate;
+pub mod ledger;
 pub mod lot;
 pub mod pay;
 pub mod preferences;
@@ -26,7 +28,9 @@ use parkade_domain::money::{Currency, Money};
 use parkade_domain::time::Minute;
 use serde::{Deserialize, Serialize};
 
+pub use exception::{DecideRequest, ExceptionView};
 pub use gate::{CheckInInput, CheckInRequest, CheckOutInput, CheckOutRequest, Entry, Exit, ExitView};
+pub use ledger::{LedgerEntryView, LedgerSummaryView, LedgerView, PostingView};
 pub use lot::{LotView, PositionFields, PutLotInput, PutLotRequest};
 pub use pay::{PayInput, PayRequest, PaymentView};
 pub use preferences::{PreferencesInput, PreferencesRequest, PreferencesView};

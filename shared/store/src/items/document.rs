@@ -26,7 +26,8 @@ pub(crate) fn read(item: &Item) -> Result<Document, StoreError> {
 }
 
 pub(crate) fn write_entry(entry: &Entry) -> Item {
-    let mut item = keyed(keys::reservation_partition(entry.id.payment.reservation), keys::entry_sort(entry.position));
+    let mut item =
+        keyed(keys::reservation_partition(entry.id.payment.reservation), keys::document_entry_sort(entry.position));
     item.extend([
         (SCHEMA.to_owned(), number(SCHEMA_VERSION)),
         ("n".to_owned(), number(entry.id.payment.number)),

@@ -1,0 +1,180 @@
+use parkade_domain::decide::{self, Dossier, NewReservation, Rules};
+use parkade_domain::geometry::{Geometry, Shape};
+use parkade_domain::ids::{
+    CalendarVersion, Claimant, PaymentId, ReservationId, SpotIndex, TariffVersion, TillId, UserId,
+};
+use parkade_domain::lot::{Lot, LotKind};
+use parkade_domain::money::Currency;
+use parkade_domain::payment::{Purpose, RefundReason};
+use parkade_domain::policy::LotPolicy;
+use parkade_domain::reservation::{Mark, Reason};
+use parkade_domain::tariff::Tariff;
+use parkade_domain::time::{Minute, Window};
+use parkade_domain::vehicle::{Vehicle, VehicleClass};
+
+use super::*;
+
+const T0: Minute = Minute(29_921_220);
+const MARK: Mark = Mark { key: 1, fingerprint: 1 };
+const CAR: Vehicle = Vehicle { class: VehicleClass::Standard, ev: false, accessible_permit: false };
+
+fn lot() -> Lot {
+    Lot {
+        id: LotId::new("central").unwrap(),
+        name: "Central".to_owned(),
+        address: "Main street 1".to_owned(),
+        latitude_microdegrees: 0,
+        longitude_microdegrees: 0,
+        zone: LotZone::parse("Europe/Berlin").unwrap(),
+        currency: Currency::from_code("EUR").unwrap(),
+        kind: LotKind::Assigned,
+        geometry: Geometry { shape: Shape::Hourly, offset_minutes: 240 },
+        policy: LotPolicy::default(),
+        tariff: TariffVersion(1),
+        upcoming: Vec::new(),
+        newest_tariff: TariffVersion(1),
+        calendar: CalendarVersion::default(),
+        version: 1,
+    }
+}
+
+/// Three euros an hour, 19 % of it tax.
+fn tariff() -> Tariff {
+    let text = r#"{"currency": "EUR", "tables": [{"id": "all", "base": [{"every_minutes": 60, "add": 300}]}], "taxes":
+        {"prices": "inclusive", "rounding": "combined", "components": [{"id": "vat", "rate_millionths": 190000}]}}"#;
+    serde_json::from_str(text).unwrap()
+}
+
+fn held(rules: Rules<'_>) -> Reservation {
+    let new = NewReservation {
+        id: ReservationId::new(Claimant::Reservation, 7),
+        lot: rules.lot.id.clone(),
+        user: UserId::new("alice").unwrap(),
+        vehicle: CAR,
+        plate: None,
+        windows: vec![Window::new(T0, T0.plus(120)).unwrap()],
+        fingerprint: [0; 16],
+    };
+    decide::hold(rules, &new, SpotIndex(0), T0.epoch_s() - 3_600).unwrap()
+}
+
+fn payment(kind: PaymentKind, means: Means) -> Payment {
+    Payment {
+        id: PaymentId { reservation: ReservationId::new(Claimant::Reservation, 7), number: 1 },
+        kind,
+        status: PaymentStatus::Requested,
+        amount_minor: 600,
+        currency: Currency::from_code("EUR").unwrap(),
+        means,
+        provider_reference: None,
+        decline_code: None,
+        client_secret: None,
+        mark: MARK,
+        requested_at_s: T0.epoch_s(),
+        settled_at_s: None,
+        version: 1,
+    }
+}
+
+fn with(payment: &Payment, status: PaymentStatus) -> Payment {
+    let settled_at_s = Some(T0.epoch_s() + 5);
+    Payment { status, version: payment.version + 1, settled_at_s, ..payment.clone() }
+}
+
+fn told(entry: &Entry) -> String {
+    let posting = |posting: &Posting| format!("{} {}", posting.account, posting.amount_minor);
+    let postings: Vec<String> = entry.postings().iter().map(posting).collect();
+    format!("{}: {}", entry.about.cause.as_str(), postings.join(", "))
+}
+
+fn payment_told(old: &Payment, new: &Payment) -> Option<String> {
+    let lot = lot();
+    of_payment(Some(old), new, Place { lot: &lot.id, zone: lot.zone }).unwrap().as_ref().map(told)
+}
+
+#[test]
+fn money_is_booked_when_it_moves_and_never_before() {
+    let charge = payment(PaymentKind::Charge(Purpose::Booking), Means::card("pm_1"));
+    let paid = with(&charge, PaymentStatus::Succeeded);
+    assert_eq!(payment_told(&charge, &paid).unwrap(), "charge: clearing 600, receivable -600");
+    for status in [PaymentStatus::Requested, PaymentStatus::Declined, PaymentStatus::Void] {
+        assert_eq!(payment_told(&charge, &with(&charge, status)), None, "{status:?}");
+    }
+    let late = with(&with(&charge, PaymentStatus::Void), PaymentStatus::Succeeded);
+    assert_eq!(
+        payment_told(&with(&charge, PaymentStatus::Void), &late).unwrap(),
+        "charge: clearing 600, receivable -600"
+    );
+    let till = TillId::new("kiosk").unwrap();
+    let cash = payment(PaymentKind::Charge(Purpose::Balance), Means::Cash { till, tendered_minor: 1_000 });
+    let taken = with(&cash, PaymentStatus::Succeeded);
+    assert_eq!(payment_told(&cash, &taken).unwrap(), "charge: cash:kiosk 600, receivable -600");
+    let wallet = payment(PaymentKind::Charge(Purpose::Balance), Means::Wallet);
+    let taken = with(&wallet, PaymentStatus::Succeeded);
+    assert_eq!(payment_told(&wallet, &taken).unwrap(), "charge: receivable -600, wallet 600");
+}
+
+#[test]
+fn a_refund_that_comes_back_is_a_new_entry_and_so_is_its_second_success() {
+    let kind = PaymentKind::Refund { of: 1, reason: RefundReason::Cancellation };
+    let refund = payment(kind, Means::returned_by_provider());
+    let given = with(&refund, PaymentStatus::Succeeded);
+    let back = with(&given, PaymentStatus::Declined);
+    let again = with(&back, PaymentStatus::Succeeded);
+    assert_eq!(payment_told(&refund, &given).unwrap(), "refund: clearing -600, receivable 600");
+    assert_eq!(payment_told(&given, &back).unwrap(), "refund_sent_back: clearing 600, receivable -600");
+    let lot = lot();
+    let place = Place { lot: &lot.id, zone: lot.zone };
+    let id = |old, new| of_payment(Some(old), new, place).unwrap().unwrap().about.id;
+    let ids = [id(&refund, &given), id(&given, &back), id(&back, &again)];
+    assert_eq!(ids[0], "0000000000007#P01#v2#succeeded");
+    assert!(ids[0] != ids[2] && ids[1] != ids[0], "{ids:?}");
+    assert_eq!(payment_told(&refund, &with(&refund, PaymentStatus::Declined)), None, "it never went");
+}
+
+#[test]
+fn a_stay_is_earned_when_it_ends_with_its_tax_and_once() {
+    let (lot, tariff) = (lot(), tariff());
+    let rules = Rules::ordinary(&lot, &tariff);
+    let held = held(rules);
+    assert_eq!(of_stay(None, &held, rules).unwrap(), None);
+    let mut confirmed = held.next(Status::Confirmed, MARK);
+    confirmed.paid_minor = 600;
+    assert_eq!(of_stay(Some(&held), &confirmed, rules).unwrap(), None, "a prepayment is no revenue");
+    let d = Dossier { reservation: confirmed.clone(), payments: Vec::new() };
+    let inside = decide::check_in(&d, rules, T0.epoch_s(), MARK).unwrap().reservation;
+    let d = Dossier { reservation: inside.clone(), payments: Vec::new() };
+    let left = decide::check_out(&d, rules, T0.plus(120).epoch_s(), MARK, None).unwrap().reservation;
+    let entry = of_stay(Some(&inside), &left, rules).unwrap().unwrap();
+    assert_eq!(told(&entry), "stay: receivable 600, revenue -504, tax -96");
+    assert_eq!((entry.about.at_s, entry.about.id.as_str()), (T0.plus(120).epoch_s(), "0000000000007#v4#recognised"));
+    let mut paid = left.next(Status::Completed, MARK);
+    paid.paid_minor += 100;
+    assert_eq!(of_stay(Some(&left), &paid, rules).unwrap(), None, "a payment afterwards earns nothing more");
+}
+
+#[test]
+fn what_a_cancellation_or_a_no_show_keeps_is_earned_and_an_expired_hold_earns_nothing() {
+    let (lot, tariff) = (lot(), tariff());
+    let rules = Rules::ordinary(&lot, &tariff);
+    let held = held(rules);
+    let mut confirmed = held.next(Status::Confirmed, MARK);
+    confirmed.kept_minor = 250;
+    let mut cancelled = confirmed.next(Status::Cancelled, MARK);
+    (cancelled.price_minor, cancelled.ended_at_s) = (250, Some(T0.epoch_s() - 60));
+    cancelled.reason = Some(Reason::DriverCancelled);
+    let entry = of_stay(Some(&confirmed), &cancelled, rules).unwrap().unwrap();
+    assert_eq!(told(&entry), "cancellation: receivable 250, revenue -250");
+    assert_eq!(entry.about.at_s, T0.epoch_s() - 60);
+    let mut missed = confirmed.next(Status::NoShow, MARK);
+    (missed.price_minor, missed.ended_at_s) = (300, Some(T0.epoch_s() + 1_800));
+    let entry = of_stay(Some(&confirmed), &missed, rules).unwrap().unwrap();
+    assert!(told(&entry).starts_with("no_show: receivable 300, revenue -300"), "{}", told(&entry));
+    let expired = held.next(Status::Expired, MARK);
+    assert_eq!(of_stay(Some(&held), &expired, rules).unwrap(), None);
+    let mut lowered = missed.next(Status::NoShow, MARK);
+    lowered.price_minor = 100;
+    let entry = of_stay(Some(&missed), &lowered, rules).unwrap().unwrap();
+    assert_eq!(told(&entry), "price_corrected: receivable -200, revenue 200");
+    assert_eq!(entry.about.at_s, T0.epoch_s() + 1_800, "in the month of the stay, whenever it is made");
+}

@@ -1,0 +1,169 @@
+//! The books beside the records: what the mapping makes of the stream, and what is sealed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use parkade_domain::decide::Dossier;
+use parkade_domain::ids::ReservationId;
+use parkade_domain::reservation::Status;
+use parkade_ledger::{Account, Entry, Sealed, Verifier};
+use parkade_store::{Image, Journal, Store, image};
+use parkade_testkit::RECORDS;
+use serde_json::Value;
+
+use crate::{Snapshot, World};
+
+/// Both images of a stream record, as a consumer reads them.
+///
+/// # Panics
+/// If the record cannot be read.
+#[must_use]
+pub fn images(record: &Value) -> (Image, Image) {
+    let one = |name: &str| {
+        let item = &record["dynamodb"][name];
+        if item.is_null() { Image::Absent } else { image(serde_json::from_value(item.clone()).unwrap()).unwrap() }
+    };
+    (one("OldImage"), one("NewImage"))
+}
+
+/// The entries of stream records, in their order.
+///
+/// # Panics
+/// If a record cannot be mapped.
+pub async fn entries(store: &Store, records: &[Value]) -> Vec<Entry> {
+    let mut journal = Journal::new(store);
+    let mut found = Vec::new();
+    for (old, new) in records.iter().map(images) {
+        journal.see(&new);
+        found.extend(journal.entry(&old, &new).await.unwrap());
+    }
+    found
+}
+
+/// What each reservation's entries sum to, kept up with the stream. A suite that goes back to an earlier state writes records too: they
+/// are changes like any other, so the sums stay those of what is stored.
+#[derive(Debug, Default)]
+pub struct Watch {
+    after: Option<String>,
+    sums: BTreeMap<(ReservationId, Account), i64>,
+}
+
+impl Watch {
+    /// Takes in what was written since the last time.
+    pub async fn catch_up(&mut self, world: &World, store: &Store) {
+        let mut journal = Journal::new(store);
+        loop {
+            let page = world.engine.stream_records(RECORDS.name, self.after.as_deref(), 1_000).unwrap();
+            let Some(last) = page.last() else { return };
+            self.after = last["dynamodb"]["SequenceNumber"].as_str().map(str::to_owned);
+            for (old, new) in page.iter().map(images) {
+                // A suite deletes what an earlier state does not have; the product never does.
+                let (old, new, sign) = if new == Image::Absent { (new, old, -1) } else { (old, new, 1) };
+                journal.see(&new);
+                let Some(entry) = journal.entry(&old, &new).await.unwrap() else { continue };
+                let id = entry.about.reservation.unwrap();
+                for posting in entry.postings() {
+                    *self.sums.entry((id, posting.account.clone())).or_default() += sign * posting.amount_minor;
+                }
+            }
+        }
+    }
+
+    fn on(&self, d: &Dossier, account: Account) -> i64 {
+        self.sums.get(&(d.reservation.id, account)).copied().unwrap_or(0)
+    }
+
+    /// At any time exactly the price of what has ended is earned.
+    #[must_use]
+    pub fn wrongly_earned(&self, d: &Dossier) -> Option<String> {
+        let earned = -(self.on(d, Account::Revenue) + self.on(d, Account::Tax));
+        (earned != earnable_minor(d)).then(|| format!("{}: {earned} was earned; {d:?}", d.reservation.id))
+    }
+
+    /// At rest the books, the record and the provider say the same of a reservation.
+    #[must_use]
+    pub fn wrong(&self, d: &Dossier, kept_minor: i64) -> Vec<String> {
+        let r = &d.reservation;
+        let on = |account| self.on(d, account);
+        let mut wrong: Vec<String> = self.wrongly_earned(d).into_iter().collect();
+        let owed = earnable_minor(d) - (r.paid_minor - r.refunded_minor);
+        if on(Account::Receivable) != owed {
+            wrong.push(format!("{}: {} is receivable, {owed} is owed; {d:?}", r.id, on(Account::Receivable)));
+        }
+        if on(Account::Clearing) != kept_minor {
+            wrong.push(format!(
+                "{}: {} is at the provider by the books, {kept_minor} by its own",
+                r.id,
+                on(Account::Clearing)
+            ));
+        }
+        wrong
+    }
+}
+
+/// What a reservation may have earned us, by the words of the rule and not by the code under test.
+fn earnable_minor(d: &Dossier) -> i64 {
+    match d.reservation.status {
+        Status::Completed | Status::Cancelled | Status::NoShow => d.reservation.price_minor,
+        _ => 0,
+    }
+}
+
+/// What is sealed is what the stream says, each entry once, in chains that verify and whose balances are their sums.
+pub async fn wrongly_sealed(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let expected = entries(&world.store(), &world.stream()).await;
+    let ids: BTreeMap<&str, &Entry> = expected.iter().map(|entry| (entry.about.id.as_str(), entry)).collect();
+    if ids.len() != expected.len() {
+        wrong.push("two changes have one entry id".to_owned());
+    }
+    let sealed = sealed(world, &expected, &mut wrong).await;
+    for entry in &sealed {
+        let about = &entry.entry.about;
+        match ids.get(about.id.as_str()) {
+            Some(expected) if **expected == entry.entry => {}
+            Some(expected) => wrong.push(format!("sealed as {entry:?}, made as {expected:?}")),
+            None => wrong.push(format!("nothing in the stream explains {entry:?}")),
+        }
+    }
+    let found: BTreeSet<&str> = sealed.iter().map(|sealed| sealed.entry.about.id.as_str()).collect();
+    wrong.extend(ids.keys().filter(|id| !found.contains(*id)).map(|id| format!("{id} is not sealed")));
+    if found.len() != sealed.len() {
+        wrong.push("an entry is sealed twice".to_owned());
+    }
+    let stored = Snapshot::take(&world.engine);
+    let stored = stored.table(parkade_testkit::LEDGER.name).filter(|(_, sk, _)| sk.starts_with("E#")).count();
+    if stored != sealed.len() {
+        wrong.push(format!("{stored} entries are stored, {} are in chains", sealed.len()));
+    }
+    wrong
+}
+
+/// The entries of every chain, read page by page and verified.
+async fn sealed(world: &World, expected: &[Entry], wrong: &mut Vec<String>) -> Vec<Sealed> {
+    const PAGE: usize = 7;
+    let store = world.store();
+    let chains: BTreeSet<_> = expected.iter().map(|entry| (entry.about.book.clone(), entry.about.month)).collect();
+    let mut all = Vec::new();
+    for (book, month) in chains {
+        let mut verifier = Verifier::new(book.clone(), month);
+        let mut after = None;
+        loop {
+            let (page, next) = store.sealed(&book, month, after, PAGE).await.unwrap();
+            wrong
+                .extend(page.iter().filter_map(|sealed| verifier.check(sealed).err()).map(|broken| broken.to_string()));
+            all.extend(page);
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let last = store.last_batch(&book, month).await.unwrap();
+        if last.as_ref().map(|batch| (batch.head, &batch.balances)) != Some((verifier.head(), verifier.balances())) {
+            wrong.push(format!("the chain {book} {month} ends as {:?}, its last batch says {last:?}", verifier.head()));
+        }
+        if !verifier.balances().sums_to_zero() {
+            wrong.push(format!("the books of {book} {month} do not sum to zero: {}", verifier.balances()));
+        }
+    }
+    all
+}
