@@ -63,6 +63,12 @@ impl Snapshot {
         of_table.map(|((_, pk, sk), item)| (pk.as_str(), sk.as_str(), serde_json::from_str(item).unwrap()))
     }
 
+    /// Whether a table has an item with such keys.
+    #[must_use]
+    pub fn has(&self, name: &str, which: impl Fn(&str, &str) -> bool) -> bool {
+        self.items.keys().any(|(table, pk, sk)| table == name && which(pk, sk))
+    }
+
     /// The ids of all reservations and walk-ins.
     #[must_use]
     pub fn reservations(&self) -> Vec<ReservationId> {
