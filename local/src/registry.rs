@@ -145,6 +145,7 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("get-payment", http!(get_payment, deps)),
         ("list-payments", http!(list_payments, deps)),
         ("get-receipt", http!(get_receipt, deps)),
+        ("get-wallet", http!(get_wallet, deps)),
         ("list-spots", http!(list_spots, deps)),
         ("get-spot", http!(get_spot, deps)),
         ("put-lot", http!(put_lot, deps)),

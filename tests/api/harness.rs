@@ -73,6 +73,7 @@ routes! {
     "GET" "/v1/payments/{id}" => get_payment;
     "GET" "/v1/users/{id}/payments" => list_payments;
     "GET" "/v1/receipts/{id}" => get_receipt;
+    "GET" "/v1/users/{id}/wallet" => get_wallet;
     "GET" "/v1/lots/{lot}/spots" => list_spots;
     "GET" "/v1/lots/{lot}/spots/{spot}" => get_spot;
     "PUT" "/v1/lots/{lot}" => put_lot;

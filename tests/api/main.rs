@@ -14,6 +14,7 @@ mod gate;
 mod harness;
 mod ledger;
 mod lots;
+mod means;
 mod payments;
 mod preferences;
 mod prices;

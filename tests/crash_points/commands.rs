@@ -4,10 +4,10 @@ use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{PaymentId, ReceiptId, UserId};
 use parkade_domain::payment::{ClientSecret, Means, Word};
-use parkade_domain::policy::LotPolicy;
+use parkade_domain::policy::{LotPolicy, RefundTo};
 use parkade_domain::reservation::{DueKind, Reason};
 use parkade_store::{
-    Access, Card, Cause, CommandError, Done, Modification, Order, OutOfService, PayerError, Reserve, Store, WalkIn,
+    Access, Card, Cause, CommandError, Done, Intent, Modification, Order, OutOfService, PayerError, Reserve, Store, WalkIn,
 };
 use parkade_tests::given::{self, T0, booking, id, window};
 use parkade_tests::world::{order, sweep_one};
@@ -61,6 +61,14 @@ enum Before {
     /// As [`Before::Returned`], and the driver's bank has sent it back.
     SentBack,
     OutOfService,
+    /// A charge to credit is requested, of which there is enough.
+    ChargedToCredit,
+    /// As [`Before::ChargedToCredit`], and there is too little.
+    ChargedToTooLittleCredit,
+    /// As [`Before::ChargedToCredit`], but the hold ran out meanwhile and somebody else took the only spot.
+    ChargedToCreditTooLate,
+    /// Cancelled: a refund to the wallet is requested.
+    RefundedAsCredit,
 }
 
 /// What is asked.
@@ -72,6 +80,7 @@ enum Ask {
     },
     Pay,
     Settle,
+    ByCredit,
     Void,
     /// The card's issuer asks the driver.
     Challenge,
@@ -159,6 +168,10 @@ pub(crate) fn cases() -> Vec<Case> {
         case("pay", "forget a card", Before::Card, 0, Ask::ForgetCard),
         case("document", "issue a receipt", Before::Confirmed, 0, Ask::Document),
         case("document", "issue a receipt and its credit note", Before::Returned, 0, Ask::Document),
+        case("credit", "take credit", Before::ChargedToCredit, 0, Ask::ByCredit),
+        case("credit", "decline what credit does not cover", Before::ChargedToTooLittleCredit, 0, Ask::ByCredit),
+        case("credit", "take and give back credit too late", Before::ChargedToCreditTooLate, 0, Ask::ByCredit),
+        case("credit", "give credit", Before::RefundedAsCredit, 0, Ask::ByCredit),
         case("change", "cancel a hold", Before::Held, 0, Ask::Cancel),
         case("change", "cancel and refund", Before::Confirmed, 0, Ask::Cancel),
         case("change", "extend", Before::Confirmed, 0, end(ENDS + 30)),
@@ -203,8 +216,10 @@ pub(crate) fn cases() -> Vec<Case> {
 impl Case {
     /// The world just before the command.
     pub(crate) async fn given(&self) -> World {
-        let spots = if matches!(self.before, Before::ChargedLateAndFull) { 1 } else { 10 };
-        let policy = LotPolicy { hold_ttl_s: 300, turnover_buffer_minutes: 5, ..LotPolicy::default() };
+        let full = matches!(self.before, Before::ChargedLateAndFull | Before::ChargedToCreditTooLate);
+        let refund_to = if self.group == "credit" { RefundTo::Wallet } else { RefundTo::Origin };
+        let policy = LotPolicy { hold_ttl_s: 300, turnover_buffer_minutes: 5, refund_to, ..LotPolicy::default() };
+        let spots = if full { 1 } else { 10 };
         let world = World::new(Shape::Hourly, spots, policy).await;
         let store = world.store();
         self.before.happens(&world, &store).await;
@@ -229,6 +244,7 @@ impl Case {
                 .await
                 .map(|intent| format!("{:?} {}", intent.payment, told(&intent.dossier))),
             Ask::Settle => settle(world, store).await.map(done),
+            Ask::ByCredit => by_credit(world, store).await.map(done),
             Ask::Void => store.settle(payment(1), &Word::Void, now_s).await.map(done),
             Ask::Challenge => {
                 let client_secret = ClientSecret::new("pi_1_secret");
@@ -346,6 +362,16 @@ async fn settle(world: &World, store: &Store) -> Result<Done, CommandError> {
     store.settle(stored.id, &outcome, world.clock.now_s()).await
 }
 
+/// Carries out the newest payment, which is one of credit.
+async fn by_credit(world: &World, store: &Store) -> Result<Done, CommandError> {
+    let dossier = store.dossier(id(MINE), &Access::System).await?;
+    let newest = dossier.payments.iter().rfind(|payment| payment.means == Means::Wallet).cloned().unwrap();
+    // What a crash after "too late" has left is the refund: the message of the charge finds it settled.
+    let charge = dossier.payments.iter().find(|payment| payment.means == Means::Wallet).cloned();
+    let payment = charge.filter(|payment| payment.returns().is_none()).unwrap_or(newest);
+    store.settle_by_credit(Intent::known(payment, dossier), world.clock.now_s()).await
+}
+
 impl Before {
     async fn happens(self, world: &World, store: &Store) {
         let now_s = world.clock.now_s();
@@ -425,6 +451,17 @@ impl Before {
                 };
                 store.take_out_of_service(&request).await.unwrap();
             }
+            Self::ChargedToCredit => charged_to_credit(world, store, 120).await,
+            Self::ChargedToTooLittleCredit => charged_to_credit(world, store, 60).await,
+            Self::ChargedToCreditTooLate => {
+                charged_to_credit(world, store, 120).await;
+                world.clock.advance(HOLD_S);
+                confirmed(world, store, OTHER, (BEGINS, ENDS)).await;
+            }
+            Self::RefundedAsCredit => {
+                confirmed(world, store, MINE, (1_500, 1_620)).await;
+                store.cancel(&order(id(MINE), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
+            }
         }
         assert_eq!(
             Snapshot::take(&world.engine).reservations().len(),
@@ -456,6 +493,20 @@ async fn confirmed(world: &World, store: &Store, key: u64, stay: (i64, i64)) {
     hold(store, key, stay, now_s).await;
     let payment = store.pay(&order(id(key), 11, 1, now_s), &Means::card("pm_card")).await.unwrap().payment;
     world.deliver(store, payment.id, false).await.unwrap();
+}
+
+/// Somebody whose earlier booking of so many minutes was cancelled pays with what it left in the wallet.
+async fn charged_to_credit(world: &World, store: &Store, minutes: i64) {
+    const EARLIER: u64 = 5;
+    let now_s = world.clock.now_s();
+    let new = booking(EARLIER, MINE, vec![window(1_500, 1_500 + minutes)]);
+    store.reserve(&Reserve { new, spot: None, promise: None, now_s }).await.unwrap();
+    let payment = store.pay(&order(id(EARLIER), 11, 1, now_s), &Means::card("pm_card")).await.unwrap().payment;
+    world.deliver(store, payment.id, false).await.unwrap();
+    store.cancel(&order(id(EARLIER), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
+    world.deliver(store, PaymentId { reservation: id(EARLIER), number: 2 }, false).await.unwrap();
+    hold(store, MINE, (BEGINS, ENDS), now_s).await;
+    store.pay(&order(id(MINE), 11, 1, now_s), &Means::Wallet).await.unwrap();
 }
 
 async fn followed(world: &World, store: &Store) {

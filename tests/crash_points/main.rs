@@ -129,6 +129,11 @@ async fn documenting_survives_every_crash() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn moving_credit_survives_every_crash() {
+    every_crash_of("credit").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn changing_survives_every_crash() {
     every_crash_of("change").await;
 }

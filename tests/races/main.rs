@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod crowd;
+mod purses;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -37,6 +37,7 @@ ROUTES = {
     "get-payment": ["GET /v1/payments/{id}"],
     "list-payments": ["GET /v1/users/{id}/payments"],
     "get-receipt": ["GET /v1/receipts/{id}"],
+    "get-wallet": ["GET /v1/users/{id}/wallet"],
     "quote": ["POST /v1/quotes"],
     "search": ["GET /v1/spots/available"],
     "discover": ["GET /v1/lots"],

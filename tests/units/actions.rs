@@ -4,6 +4,7 @@ use parkade_domain::claims::{Claim, SpotPage};
 use parkade_domain::geometry::{Geometry, Shape, Tile};
 use parkade_domain::ids::{ReceiptId, UserId};
 use parkade_domain::payment::Means;
+use parkade_domain::policy::{LotPolicy, RefundTo};
 use parkade_domain::reservation::{DueKind, Reason, Status};
 use parkade_domain::time::Window;
 use parkade_store::{Access, Intent, Modification, Reserve, Store};
@@ -80,6 +81,36 @@ async fn the_whole_life_of_a_two_hour_stay_is_within_its_budget() {
         bench.whole.rru.to_string()
     );
     assert!(bench.whole.wru <= Units::whole(34) && bench.whole.rru <= Units::whole(14), "{:?}", bench.whole);
+    bench.finish();
+}
+
+#[tokio::test(start_paused = true)]
+async fn paying_without_the_provider_is_within_its_budget() {
+    let policy = LotPolicy { refund_to: RefundTo::Wallet, ..LotPolicy::default() };
+    let mut bench = Bench::under(Shape::Hourly, 64, policy).await;
+    let (world, store) = (&bench.world, bench.world.store());
+    let now_s = world.clock.now_s();
+    // A wallet that was put into before: a booking that was paid and cancelled.
+    hold(world, &store, 1, vec![window(3_000, 3_120)], None).await;
+    pay(world, &store, 1).await;
+    settle(world, &store, 1, 1).await;
+    store.cancel(&order(id(1), 5, 1, now_s), Reason::DriverCancelled).await.unwrap();
+    for key in 2..=3 {
+        let new = parkade_domain::decide::NewReservation {
+            user: booking(1, 1, Vec::new()).user,
+            ..booking(key, key, vec![window(60, 120)])
+        };
+        store.reserve(&Reserve { new, spot: None, promise: None, now_s }).await.unwrap();
+    }
+    print_head("without the provider");
+    let carry_out = async |s: &Store, of: Intent| s.settle_by_credit(of, T0_S).await.unwrap();
+    let refund = store.payment(parkade_domain::ids::PaymentId { reservation: id(1), number: 2 }, &Access::System).await;
+    let (payment, dossier) = refund.unwrap();
+    let refund = Intent::known(payment, dossier);
+    bench.measure("put a refund into the wallet", at_most(4, 1, 2), async |_, s| carry_out(s, refund).await).await;
+    let by_credit = async |s: &Store| s.pay(&order(id(2), 1, 1, T0_S), &Means::Wallet).await.unwrap();
+    let (intent, _) = bench.measure("pay by credit (intent)", at_most(1, 2, 2), async |_, s| by_credit(s).await).await;
+    bench.measure("take credit, confirm", at_most(10, 1, 2), async |_, s| carry_out(s, intent).await).await;
     bench.finish();
 }
 

@@ -19,6 +19,7 @@ pub mod payment;
 pub mod plate;
 pub mod policy;
 pub mod preferences;
+pub mod purse;
 pub mod recurrence;
 pub mod reservation;
 pub mod settlement;

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::calendar::ClaimEdit;
-use crate::ids::{CalendarVersion, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
+use crate::ids::{CalendarVersion, Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
 use crate::money::Currency;
 use crate::time::Window;
 use crate::vehicle::{Features, Vehicle};
@@ -330,6 +330,12 @@ impl Reservation {
     #[must_use]
     pub const fn due_minor(&self) -> i64 {
         self.price_minor - (self.paid_minor - self.refunded_minor)
+    }
+
+    /// Whether it belongs to a driver, who may have credit; a walk-in is a vehicle that a lane has let in.
+    #[must_use]
+    pub fn has_driver(&self) -> bool {
+        self.id.claimant() == Claimant::Reservation
     }
 
     /// What the marks say about a command.

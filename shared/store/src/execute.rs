@@ -17,6 +17,7 @@ use crate::items::{payment as payment_item, reservation as reservation_item};
 use crate::lots::LotFacts;
 use crate::pricing::Pricing;
 use crate::transact::{self, Outcome};
+use crate::wallet::Beside;
 use crate::{Store, calendar, keys};
 
 /// How often a command is planned anew because something it read moved. A record is contended by a driver, a gate and a sweep, and a
@@ -233,9 +234,20 @@ impl Store {
         changes: &[(&Dossier, &Change)],
         now_s: i64,
     ) -> Result<Commit, StoreError> {
+        self.commit_with(facts, changes, Vec::new(), now_s).await
+    }
+
+    /// As [`Self::commit`], with what changes beside the reservations.
+    pub(crate) async fn commit_with(
+        &self,
+        facts: &LotFacts,
+        changes: &[(&Dossier, &Change)],
+        beside: Vec<Beside>,
+        now_s: i64,
+    ) -> Result<Commit, StoreError> {
         let edits: Vec<ClaimEdit> = changes.iter().flat_map(|(before, change)| edits_of(before, change)).collect();
         let view = self.tiles_of(facts, &edits).await?;
-        self.commit_on(view, facts, changes, now_s).await
+        self.commit_on(view, facts, changes, beside, now_s).await
     }
 
     /// The tiles that claims are edited on, as they are now.
@@ -245,12 +257,13 @@ impl Store {
         calendar::read_tiles(&self.client, &self.tables.calendar, &facts.lot.id, geometry, &tiles).await
     }
 
-    /// As [`Self::commit`], on tiles that were read already. What has moved since is noticed by the write.
+    /// As [`Self::commit_with`], on tiles that were read already. What has moved since is noticed by the write.
     pub(crate) async fn commit_on(
         &self,
         view: CalendarView,
         facts: &LotFacts,
         changes: &[(&Dossier, &Change)],
+        beside: Vec<Beside>,
         now_s: i64,
     ) -> Result<Commit, StoreError> {
         let edits: Vec<ClaimEdit> = changes.iter().flat_map(|(before, change)| edits_of(before, change)).collect();
@@ -263,7 +276,7 @@ impl Store {
             }
         };
         let grace = i64::from(facts.lot.policy.no_show_grace_minutes);
-        let mut puts = Vec::new();
+        let mut puts = beside;
         for (before, change) in changes {
             let item = reservation_item::write(&change.reservation, grace, now_s);
             puts.push((item, Some(before.reservation.version)));

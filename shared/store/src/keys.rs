@@ -3,6 +3,7 @@
 use parkade_domain::calendar::TileKey;
 use parkade_domain::document::Series;
 use parkade_domain::ids::{CalendarVersion, LotId, PaymentId, ReservationId, TariffVersion, UserId};
+use parkade_domain::money::Currency;
 use parkade_domain::reservation::DueKind;
 use parkade_domain::time::Minute;
 use parkade_ledger::{Book, Month};
@@ -90,6 +91,13 @@ pub(crate) const CARD_PREFIX: &str = "CARD#";
 
 pub(crate) fn card_sort(method: &str) -> String {
     format!("{CARD_PREFIX}{method}")
+}
+
+pub(crate) const WALLET_PREFIX: &str = "WALLET#";
+
+/// A user's credit in one currency.
+pub(crate) fn wallet_sort(currency: Currency) -> String {
+    format!("{WALLET_PREFIX}{currency}")
 }
 
 /// Of a plate that is enrolled for automatic billing.

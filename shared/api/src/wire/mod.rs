@@ -32,7 +32,7 @@ pub use exception::{DecideRequest, ExceptionView};
 pub use gate::{CheckInInput, CheckInRequest, CheckOutInput, CheckOutRequest, Entry, Exit, ExitView};
 pub use ledger::{LedgerEntryView, LedgerSummaryView, LedgerView, PostingView};
 pub use lot::{LotView, PositionFields, PutLotInput, PutLotRequest};
-pub use pay::{PayInput, PayRequest, PaymentView};
+pub use pay::{PayInput, PayRequest, PayWith, PaymentView, WalletView};
 pub use preferences::{PreferencesInput, PreferencesRequest, PreferencesView};
 pub use price::{PriceView, SettlementView};
 pub use quote::{QuoteInput, QuoteRequest, QuoteView};

@@ -83,7 +83,7 @@ fn leave(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result<Change
             Err(refusal) => return Err(refusal),
         }
     }
-    with_refunds(d, next, RefundReason::EarlyExit, mark, now_s)
+    with_refunds(d, next, (RefundReason::EarlyExit, rules.policy().refund_to), mark, now_s)
 }
 
 /// Lets the claim of a vehicle that is still inside grow by the lot's step; the store refuses if somebody else's claim is in the way.

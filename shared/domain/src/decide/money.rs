@@ -3,6 +3,7 @@
 use super::{Change, Dossier, Refusal, Rules, after, minute};
 use crate::ids::{PAYMENTS_PER_RESERVATION_MAX, PaymentId, SpotIndex};
 use crate::payment::{Means, Payment, PaymentKind, PaymentStatus, Purpose, RefundReason, refundable};
+use crate::policy::RefundTo;
 use crate::reservation::{Command, Mark, Reason, Reservation, Status};
 use crate::settlement;
 
@@ -155,7 +156,7 @@ fn with_charge(
     now_s: i64,
 ) -> Result<Change, Refusal> {
     let known = Dossier { reservation: d.reservation.clone(), payments: replaced(&d.payments, paid) };
-    let mut change = with_refunds(&known, next, reason, mark, now_s)?;
+    let mut change = with_refunds(&known, next, (reason, RefundTo::Origin), mark, now_s)?;
     change.payments.insert(0, paid.clone());
     Ok(change)
 }
@@ -174,7 +175,7 @@ fn replaced(payments: &[Payment], with: &Payment) -> Vec<Payment> {
 pub(super) fn with_refunds(
     d: &Dossier,
     mut next: Reservation,
-    reason: RefundReason,
+    (reason, to): (RefundReason, RefundTo),
     mark: Mark,
     now_s: i64,
 ) -> Result<Change, Refusal> {
@@ -187,8 +188,21 @@ pub(super) fn with_refunds(
     for (of, amount_minor) in parts {
         let known: Vec<Payment> = d.payments.iter().chain(&payments).cloned().collect();
         let (number, kind) = (next_number(&known)?, PaymentKind::Refund { of, reason });
-        payments.push(requested(&next, number, kind, amount_minor, Means::returned_by_provider(), mark, now_s));
+        let means = means_back(&next, known.iter().find(|p| p.id.number == of), to, amount_minor);
+        payments.push(requested(&next, number, kind, amount_minor, means, mark, now_s));
     }
     next.refunded_minor += too_much;
     Ok(Change { reservation: next, payments })
+}
+
+/// How a refund goes. Credit goes back as credit. Cash cannot be sent after somebody: a driver gets credit for it, anybody else is owed it
+/// over the counter.
+fn means_back(r: &Reservation, charge: Option<&Payment>, to: RefundTo, amount_minor: i64) -> Means {
+    match charge.map(|charge| &charge.means) {
+        Some(Means::Wallet) => Means::Wallet,
+        _ if to == RefundTo::Wallet && r.has_driver() => Means::Wallet,
+        Some(Means::Cash { .. }) if r.has_driver() => Means::Wallet,
+        Some(Means::Cash { till, .. }) => Means::Cash { till: till.clone(), tendered_minor: amount_minor },
+        Some(Means::Provider { .. }) | None => Means::returned_by_provider(),
+    }
 }

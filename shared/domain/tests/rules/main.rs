@@ -9,6 +9,8 @@ mod given;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod means;
+#[cfg(test)]
 mod money;
 #[cfg(test)]
 mod notice;

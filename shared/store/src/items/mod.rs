@@ -7,4 +7,5 @@ pub(crate) mod lot;
 pub(crate) mod notice;
 pub(crate) mod payment;
 pub(crate) mod preferences;
+pub(crate) mod purse;
 pub(crate) mod reservation;

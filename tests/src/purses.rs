@@ -1,0 +1,52 @@
+//! What must hold of credit and of cash: what lies in a purse is what the payments put into it and took out.
+
+use std::collections::BTreeMap;
+
+use parkade_domain::decide::Dossier;
+use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus};
+use parkade_testkit::RECORDS;
+
+use crate::Snapshot;
+
+/// What a payment that was carried out has moved to us, in minor units; below zero for a refund.
+const fn moved_minor(payment: &Payment) -> i64 {
+    match (payment.status, payment.kind) {
+        (PaymentStatus::Succeeded, PaymentKind::Charge(_)) => payment.amount_minor,
+        (PaymentStatus::Succeeded, PaymentKind::Refund { .. }) => -payment.amount_minor,
+        _ => 0,
+    }
+}
+
+/// A user's credit is what refunds put into the wallet less what charges took out of it, in each currency, and never below nothing.
+#[must_use]
+pub fn wallets(snapshot: &Snapshot, dossiers: &[Dossier]) -> Vec<String> {
+    let mut expected: BTreeMap<(String, String), i64> = BTreeMap::new();
+    for d in dossiers {
+        for payment in d.payments.iter().filter(|payment| payment.means == Means::Wallet) {
+            let wallet = (format!("U#{}", d.reservation.user), format!("WALLET#{}", payment.currency));
+            *expected.entry(wallet).or_default() -= moved_minor(payment);
+        }
+    }
+    let mut wrong = Vec::new();
+    for (pk, sk, item) in snapshot.table(RECORDS.name).filter(|(_, sk, _)| sk.starts_with("WALLET#")) {
+        let holds: i64 = item["am"]["N"].as_str().unwrap().parse().unwrap();
+        let should = expected.remove(&(pk.to_owned(), sk.to_owned())).unwrap_or(0);
+        if holds != should || holds < 0 {
+            wrong.push(format!("{pk} {sk} holds {holds}, the payments say {should}"));
+        }
+    }
+    let missing = expected.into_iter().filter(|(_, minor)| *minor != 0);
+    wrong.extend(missing.map(|((pk, sk), minor)| format!("{pk} {sk} is missing and should hold {minor}")));
+    wrong
+}
+
+/// What the payment provider should have kept of a reservation's money, in minor units: refunds are taken off when they are asked for.
+#[must_use]
+pub fn with_provider_minor(d: &Dossier) -> i64 {
+    let minor = |payment: &Payment| match (payment.kind, payment.status) {
+        (PaymentKind::Charge(_), PaymentStatus::Succeeded) => payment.amount_minor,
+        (PaymentKind::Refund { .. }, PaymentStatus::Requested | PaymentStatus::Succeeded) => -payment.amount_minor,
+        _ => 0,
+    };
+    d.payments.iter().filter(|payment| payment.by_provider()).map(minor).sum()
+}
