@@ -159,6 +159,7 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("on-payment-requested", queue!(on_payment_requested, cashier)),
         ("issue-receipts", queue!(issue_receipts, store)),
         ("tariffs", http!(tariffs, deps)),
+        ("tills", http!(tills, deps)),
         ("price-explain", http!(price_explain, deps)),
         ("preferences", http!(preferences, deps)),
         ("notify", queue!(notify, courier)),

@@ -85,6 +85,10 @@ routes! {
     "PUT" "/v1/lots/{lot}/tariffs/{version}/publication" => tariffs;
     "DELETE" "/v1/lots/{lot}/tariffs/{version}/publication" => tariffs;
     "POST" "/v1/lots/{lot}/tariffs/{version}/simulation" => tariffs;
+    "POST" "/v1/lots/{lot}/tills/{till}/payments" => tills;
+    "POST" "/v1/lots/{lot}/tills/{till}/payouts" => tills;
+    "POST" "/v1/lots/{lot}/tills/{till}/counts" => tills;
+    "GET" "/v1/lots/{lot}/tills/{till}/counts" => tills;
     "PUT" "/v1/lots/{lot}/spots" => put_spots;
     "PUT" "/v1/lots/{lot}/spots/{spot}/status" => set_spot_status;
     "GET" "/v1/lots/{lot}/ledger" => get_ledger;

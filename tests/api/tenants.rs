@@ -19,6 +19,13 @@ fn body(path: &str, id: &str) -> Value {
         "/v1/reservations" => booking("15:00", "16:00"),
         "/v1/reservations/{id}" => json!({"spot_id": "A2"}),
         "/v1/payments" => json!({"reservation_id": id, "payment_method": "pm_1"}),
+        "/v1/lots/{lot}/tills/{till}/payments" => {
+            json!({"reservation_id": id, "tendered": {"amount_minor": 500, "currency": "EUR"}})
+        }
+        "/v1/lots/{lot}/tills/{till}/payouts" => {
+            json!({"payment_id": format!("pay_{}_2", id.trim_start_matches("res_"))})
+        }
+        "/v1/lots/{lot}/tills/{till}/counts" => json!({"counted": {"amount_minor": 500, "currency": "EUR"}}),
         "/v1/lots/{lot}" => lot(),
         "/v1/lots/{lot}/spots" => json!({"spots": [{"number": "C1", "zone": "C", "size": "large"}]}),
         "/v1/lots/{lot}/spots/{spot}/status" => json!({"status": "in_service"}),
@@ -47,9 +54,13 @@ async fn ask(api: &Api, (method, path): (&str, &str), token: Option<&str>, id: &
         "/v1/lots" => "?near=52.52,13.4",
         _ => "",
     };
-    let uri =
-        path.replace("{id}", resource).replace("{lot}", "central").replace("{spot}", "A1").replace("{version}", "1")
-            + query;
+    let uri = path
+        .replace("{id}", resource)
+        .replace("{lot}", "central")
+        .replace("{till}", "kiosk-1")
+        .replace("{spot}", "A1")
+        .replace("{version}", "1")
+        + query;
     let call = match token {
         Some(token) => api.call(method, &uri, token),
         None => api.anonymous(method, &uri),
@@ -84,7 +95,7 @@ async fn what_is_somebody_elses_does_not_exist() {
             ("POST", "/v1/quotes") => (404, 404, 404),
             // A receipt shows nothing that its bearer does not know.
             ("POST", "/v1/prices/explain") => (200, 200, 200),
-            (_, path) if path.starts_with("/v1/lots/{lot}/tariffs") => (403, 403, 403),
+            (_, path) if path.starts_with("/v1/lots/{lot}/tariffs") || path.contains("/tills/") => (403, 403, 403),
             (_, path) if path.starts_with("/v1/users/{id}/") => (404, 404, 404),
             (_, "/v1/lots/{lot}/ledger" | "/v1/reconciliation/ledger") => (403, 403, 403),
             (_, path) if path.starts_with("/v1/reconciliation/exceptions") => (403, 403, 403),

@@ -40,6 +40,36 @@ pub fn wallets(snapshot: &Snapshot, dossiers: &[Dossier]) -> Vec<String> {
     wrong
 }
 
+/// A till should hold what was paid into it less what was paid out, and what its counts put in or took away; never less than nothing. A
+/// count is what the till said then.
+#[must_use]
+pub fn tills(snapshot: &Snapshot, dossiers: &[Dossier]) -> Vec<String> {
+    let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+    for payment in dossiers.iter().flat_map(|d| &d.payments) {
+        if let Means::Cash { till, .. } = &payment.means {
+            *expected.entry(till.to_string()).or_default() += moved_minor(payment);
+        }
+    }
+    let mut wrong = Vec::new();
+    for (_, sk, item) in snapshot.table(RECORDS.name) {
+        let minor = |name: &str| item[name]["N"].as_str().unwrap().parse::<i64>().unwrap();
+        if let Some((till, _)) = sk.strip_prefix("COUNT#").and_then(|rest| rest.split_once('#')) {
+            *expected.entry(till.to_owned()).or_default() += minor("lf") - minor("ex");
+        }
+    }
+    for (_, sk, item) in snapshot.table(RECORDS.name) {
+        let Some(till) = sk.strip_prefix("TILL#") else { continue };
+        let holds: i64 = item["am"]["N"].as_str().unwrap().parse().unwrap();
+        let should = expected.remove(till).unwrap_or(0);
+        if holds != should || holds < 0 {
+            wrong.push(format!("till {till} says {holds}, the payments and counts say {should}"));
+        }
+    }
+    let missing = expected.into_iter().filter(|(_, minor)| *minor != 0);
+    wrong.extend(missing.map(|(till, minor)| format!("till {till} is missing and should hold {minor}")));
+    wrong
+}
+
 /// What the payment provider should have kept of a reservation's money, in minor units: refunds are taken off when they are asked for.
 #[must_use]
 pub fn with_provider_minor(d: &Dossier) -> i64 {

@@ -120,6 +120,7 @@ impl World {
         wrong.extend(dossiers.iter().flat_map(invariants::money));
         wrong.extend(invariants::documents(snapshot));
         wrong.extend(purses::wallets(snapshot, dossiers));
+        wrong.extend(purses::tills(snapshot, dossiers));
         wrong
     }
 
@@ -227,9 +228,10 @@ impl World {
         match payment.means {
             Means::Cash { .. } => return Ok(()),
             Means::Wallet if wanted => {
-                return store.settle_by_credit(Intent::known(payment, dossier), now_s).await.map(drop);
+                let intent = Intent::known(payment, dossier);
+                return Box::pin(store.settle_by_credit(intent, now_s)).await.map(drop);
             }
-            Means::Wallet => return store.settle(id, &Word::Void, now_s).await.map(drop),
+            Means::Wallet => return Box::pin(store.settle(id, &Word::Void, now_s)).await.map(drop),
             Means::Provider { .. } => {}
         }
         if !wanted && self.provider().entry(id).is_none() {

@@ -68,6 +68,10 @@ CALLS: dict[str, Needs] = {
     "store.pay(": _all(LOT, DOSSIER, _needs(Records="PutItem", Calendar="GetItem BatchGetItem")),
     "store.settle(": _all(COMMAND, FREE_SPOTS),
     "store.wallet(": _needs(Records="Query"),
+    "store.take_cash(": COMMAND,
+    "store.pay_out(": COMMAND,
+    "store.count_till(": _needs(Records="Query GetItem PutItem"),
+    "store.counts(": _needs(Records="Query"),
     # parkade_billing: what moves money also minds the provider's breaker.
     "cashier.carry_out(": CASHIER,
     "cashier.carry_out_known(": CASHIER,

@@ -57,6 +57,12 @@ ROUTES = {
         "DELETE /v1/lots/{lot}/tariffs/{version}/publication",
         "POST /v1/lots/{lot}/tariffs/{version}/simulation",
     ],
+    "tills": [
+        "POST /v1/lots/{lot}/tills/{till}/payments",
+        "POST /v1/lots/{lot}/tills/{till}/payouts",
+        "POST /v1/lots/{lot}/tills/{till}/counts",
+        "GET /v1/lots/{lot}/tills/{till}/counts",
+    ],
     "put-spots": ["PUT /v1/lots/{lot}/spots"],
     "set-spot-status": ["PUT /v1/lots/{lot}/spots/{spot}/status"],
     "check-in": ["POST /v1/gate/check-in"],

@@ -1,16 +1,18 @@
 //! The table of actions.
 
 use parkade_domain::claims::{Claim, SpotPage};
+use parkade_domain::decide::Cash;
 use parkade_domain::geometry::{Geometry, Shape, Tile};
-use parkade_domain::ids::{ReceiptId, UserId};
+use parkade_domain::ids::{ReceiptId, TillId, UserId};
 use parkade_domain::payment::Means;
 use parkade_domain::policy::{LotPolicy, RefundTo};
 use parkade_domain::reservation::{DueKind, Reason, Status};
+use parkade_domain::till::Counted;
 use parkade_domain::time::Window;
-use parkade_store::{Access, Intent, Modification, Reserve, Store};
+use parkade_store::{Access, Intent, Modification, Reserve, Store, WalkIn};
 use parkade_testkit::{CALENDAR, Units};
 use parkade_tests::World;
-use parkade_tests::given::{CAR, T0, T0_S, booking, id, window};
+use parkade_tests::given::{CAR, T0, T0_S, booking, drive_up, id, window};
 use parkade_tests::world::{order, sweep_one};
 
 use serde_json::json;
@@ -111,6 +113,22 @@ async fn paying_without_the_provider_is_within_its_budget() {
     let by_credit = async |s: &Store| s.pay(&order(id(2), 1, 1, T0_S), &Means::Wallet).await.unwrap();
     let (intent, _) = bench.measure("pay by credit (intent)", at_most(1, 2, 2), async |_, s| by_credit(s).await).await;
     bench.measure("take credit, confirm", at_most(10, 1, 2), async |_, s| carry_out(s, intent).await).await;
+    let till = TillId::new("kiosk-1").unwrap();
+    let cash = Cash { till: till.clone(), tendered_minor: 500, change_minor: None };
+    let take = async |s: &Store| s.take_cash(&order(id(3), 1, 1, T0_S), &cash).await.unwrap();
+    bench.measure("take cash, confirm", at_most(10, 3, 4), async |_, s| take(s).await).await;
+    let lot = bench.world.lot.clone();
+    let by = booking(1, 1, Vec::new()).user;
+    let counted = Counted { lot: lot.id.clone(), till: till.clone(), counted_minor: 400, left_minor: None, by };
+    let count = async |s: &Store| s.count_till(&counted, lot.currency, order(id(3), 2, 1, 0).mark, T0_S).await.unwrap();
+    bench.measure("count a till", at_most(4, 2, 3), async |_, s| count(s).await).await;
+    let drove_up = drive_up(4, 4).id;
+    store.walk_in(&WalkIn { new: drive_up(4, 4), now_s: T0_S }).await.unwrap();
+    store.check_out(&order(drove_up, 1, 1, T0_S + 3_000)).await.unwrap();
+    let cash = Cash { change_minor: Some(0), ..cash };
+    let owed = store.take_cash(&order(drove_up, 2, 1, T0_S), &cash).await.unwrap().dossier.payments.last().unwrap().id;
+    let pay_out = async |s: &Store| s.pay_out(&order(drove_up, 3, 1, T0_S), owed, &till).await.unwrap();
+    bench.measure("pay out change", at_most(6, 3, 3), async |_, s| pay_out(s).await).await;
     bench.finish();
 }
 

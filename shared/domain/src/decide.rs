@@ -3,6 +3,7 @@
 //! A decision names the whole next state; the store writes it in one transaction whose conditions are exactly what was read. Money is
 //! never moved here: a decision changes what is owed and, where that leaves a refund, records the refund's intent with it.
 
+mod cash;
 mod gate;
 mod money;
 mod plans;
@@ -11,6 +12,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+pub use cash::{CASH_MINOR_MAX, Cash, pay_out, take_cash};
 pub use gate::{check_in, check_out, drive_up, left, overstay, sold_drive_up};
 pub use money::{HOLD_KEPT_BEFORE_S, charged, keep_hold, paid_too_late, pay, refund_declined};
 pub use plans::{cancel, expire, given_up, missed, modify, no_show, relocate};
@@ -134,6 +136,15 @@ pub enum Refusal {
     /// Nothing is owed.
     #[error("nothing is owed")]
     NothingToPay,
+    /// Less cash than is taken: nothing, or only a part of what a booking costs.
+    #[error("{due_minor} minor units are due")]
+    TooLittle {
+        /// What is due.
+        due_minor: i64,
+    },
+    /// The till does not hold what is to be paid out of it.
+    #[error("the till does not hold so much")]
+    NotInTill,
     /// A charge is under way.
     #[error("payment {0} is in progress")]
     PaymentInProgress(PaymentId),

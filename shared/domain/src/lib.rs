@@ -24,6 +24,7 @@ pub mod recurrence;
 pub mod reservation;
 pub mod settlement;
 pub mod tariff;
+pub mod till;
 pub mod time;
 pub mod vehicle;
 pub mod zone;

@@ -326,6 +326,13 @@ impl Payment {
         matches!(self.means, Means::Provider { .. })
     }
 
+    /// Whether it waits for somebody to come to a till for it.
+    #[must_use]
+    pub fn is_change_owed(&self) -> bool {
+        let cash = matches!(self.means, Means::Cash { .. });
+        cash && matches!(self.kind, PaymentKind::Refund { .. }) && self.status == PaymentStatus::Requested
+    }
+
     /// Whether a charge is under way: the provider may have been asked and has not answered.
     #[must_use]
     pub fn is_open_charge(&self) -> bool {

@@ -58,6 +58,8 @@ pub fn refusal_problem(refusal: Refusal) -> Problem {
         }
         Refusal::Tariff(error) => tariff_problem(error),
         Refusal::NothingToPay => Problem::new(Code::NothingToPay),
+        Refusal::TooLittle { due_minor } => Problem::new(Code::TooLittleCash).member("due_minor", due_minor),
+        Refusal::NotInTill => Problem::new(Code::NotInTill),
         Refusal::PaymentInProgress(id) => Problem::new(Code::PaymentInProgress).member("payment_id", id.to_string()),
         Refusal::TooManyPayments => Problem::new(Code::PaymentsExhausted),
         // Sweeps ask for what is due, and stored payments add up: anything else is a defect.

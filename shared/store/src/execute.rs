@@ -189,7 +189,7 @@ impl Store {
                 Begun::New(before, context) => (before, context),
             };
             let change = decide(&before, &context)?;
-            if let Some(done) = self.finish(order, &context, before, change).await? {
+            if let Some(done) = self.finish(order, &context, before, change, Vec::new()).await? {
                 return Ok(done);
             }
         }
@@ -212,33 +212,25 @@ impl Store {
         Ok(Begun::New(before, context))
     }
 
-    /// Writes what a command decided; `None` if what it read has moved, so that it begins anew.
+    /// Writes what a command decided, and what changes beside the reservation; `None` if what it read has moved, so that it begins anew.
     pub(crate) async fn finish(
         &self,
         order: &Order,
         context: &Pricing,
         before: Dossier,
         change: Change,
+        beside: Vec<Beside>,
     ) -> Result<Option<Done>, CommandError> {
-        match self.commit(&context.facts, &[(&before, &change)], order.now_s).await? {
+        match self.commit(&context.facts, &[(&before, &change)], beside, order.now_s).await? {
             Commit::Written => Ok(Some(Done { dossier: merged(before, change), replayed: false })),
             Commit::Moved => Ok(None),
             Commit::Taken(..) => Err(CommandError::SpotTaken),
         }
     }
 
-    /// Writes changes of one lot's reservations in one transaction: calendar, records and payments together or not at all.
+    /// Writes changes of one lot's reservations in one transaction: calendar, records, payments and what changes beside them together or
+    /// not at all.
     pub(crate) async fn commit(
-        &self,
-        facts: &LotFacts,
-        changes: &[(&Dossier, &Change)],
-        now_s: i64,
-    ) -> Result<Commit, StoreError> {
-        self.commit_with(facts, changes, Vec::new(), now_s).await
-    }
-
-    /// As [`Self::commit`], with what changes beside the reservations.
-    pub(crate) async fn commit_with(
         &self,
         facts: &LotFacts,
         changes: &[(&Dossier, &Change)],
@@ -257,7 +249,7 @@ impl Store {
         calendar::read_tiles(&self.client, &self.tables.calendar, &facts.lot.id, geometry, &tiles).await
     }
 
-    /// As [`Self::commit_with`], on tiles that were read already. What has moved since is noticed by the write.
+    /// As [`Self::commit`], on tiles that were read already. What has moved since is noticed by the write.
     pub(crate) async fn commit_on(
         &self,
         view: CalendarView,

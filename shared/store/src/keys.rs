@@ -2,7 +2,7 @@
 
 use parkade_domain::calendar::TileKey;
 use parkade_domain::document::Series;
-use parkade_domain::ids::{CalendarVersion, LotId, PaymentId, ReservationId, TariffVersion, UserId};
+use parkade_domain::ids::{CalendarVersion, LotId, PaymentId, ReservationId, TariffVersion, TillId, UserId};
 use parkade_domain::money::Currency;
 use parkade_domain::reservation::DueKind;
 use parkade_domain::time::Minute;
@@ -50,6 +50,22 @@ pub(crate) fn tariff_sort(version: TariffVersion) -> String {
 
 pub(crate) fn lot_calendar_sort(version: CalendarVersion) -> String {
     format!("CALENDAR#{:08}", version.0)
+}
+
+/// The cash that a till should hold.
+pub(crate) fn till_sort(till: &TillId) -> String {
+    format!("TILL#{till}")
+}
+
+pub(crate) const COUNT_PREFIX: &str = "COUNT#";
+
+/// The counts of one till.
+pub(crate) fn counts_prefix(till: &TillId) -> String {
+    format!("{COUNT_PREFIX}{till}#")
+}
+
+pub(crate) fn count_sort(till: &TillId, number: u32) -> String {
+    format!("{}{number:010}", counts_prefix(till))
 }
 
 pub(crate) fn reservation_partition(id: ReservationId) -> String {

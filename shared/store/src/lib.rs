@@ -30,6 +30,7 @@ mod search;
 mod service;
 mod sweeps;
 mod tariffs;
+mod tills;
 mod transact;
 mod wallet;
 

@@ -177,7 +177,7 @@ impl Store {
         let before = &known.dossier;
         match (settled.kind, settled.status) {
             (PaymentKind::Charge(_), PaymentStatus::Succeeded) => {
-                self.settle_charge(before, known.tiles.clone(), &settled, Vec::new(), now_s).await
+                Box::pin(self.settle_charge(before, known.tiles.clone(), &settled, Vec::new(), now_s)).await
             }
             (PaymentKind::Refund { .. }, PaymentStatus::Declined) => {
                 self.settle_declined_refund(before, &settled, now_s).await
@@ -201,7 +201,7 @@ impl Store {
         let pricing = self.pricing_of(&before.reservation).await?;
         let cause = Order::system(before.reservation.id, Cause::RefundDeclined, i64::from(declined.id.number), now_s);
         let change = decide::refund_declined(before, declined, cause.mark);
-        match self.commit(&pricing.facts, &[(before, &change)], now_s).await? {
+        match self.commit(&pricing.facts, &[(before, &change)], Vec::new(), now_s).await? {
             Commit::Written => Ok(Some(done(before, change))),
             Commit::Moved | Commit::Taken(..) => Ok(None),
         }
@@ -223,7 +223,7 @@ impl Store {
                 let changes = [(before, &change)];
                 let commit = match tiles {
                     Some(tiles) => self.commit_on(tiles, &context.facts, &changes, beside.clone(), now_s).await?,
-                    None => self.commit_with(&context.facts, &changes, beside.clone(), now_s).await?,
+                    None => self.commit(&context.facts, &changes, beside.clone(), now_s).await?,
                 };
                 match commit {
                     Commit::Written => return Ok(Some(done(before, change))),
@@ -242,7 +242,7 @@ impl Store {
             },
             None => decide::paid_too_late(before, paid, now_s, mark)?,
         };
-        match self.commit_with(&context.facts, &[(before, &change)], beside, now_s).await? {
+        match self.commit(&context.facts, &[(before, &change)], beside, now_s).await? {
             Commit::Written => Ok(Some(done(before, change))),
             Commit::Moved | Commit::Taken(..) => Ok(None),
         }

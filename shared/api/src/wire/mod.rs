@@ -20,6 +20,7 @@ pub mod reserve;
 pub mod search;
 pub mod spot;
 pub mod tariff;
+pub mod till;
 pub mod time;
 pub mod vehicle;
 
@@ -44,6 +45,7 @@ pub use spot::SpotView;
 pub use spot::{
     DisplacedView, PutSpotsRequest, PutSpotsView, SpotState, SpotStatusInput, SpotStatusRequest, SpotStatusView,
 };
+pub use till::{CashView, CountRequest, CountView, PayOutRequest, TakeCashRequest};
 pub use time::{refused_window, time_at, window_at};
 pub use vehicle::{PlateFields, PlateInput, VehicleFields, VehicleView};
 

@@ -15,6 +15,13 @@ const CHARGES_MAX: u8 = 60;
 /// # Errors
 /// [`Refusal`] of the state, an expired hold (410), nothing due, or a charge under way.
 pub fn pay(d: &Dossier, now_s: i64, mark: Mark, means: Means) -> Result<Payment, Refusal> {
+    let (number, purpose) = chargeable(d, now_s)?;
+    let r = &d.reservation;
+    Ok(requested(r, number, PaymentKind::Charge(purpose), r.due_minor(), means, mark, now_s))
+}
+
+/// The number and the purpose of a charge that may be made now.
+pub(super) fn chargeable(d: &Dossier, now_s: i64) -> Result<(u8, Purpose), Refusal> {
     let r = &d.reservation;
     let lapsed = r.status == Status::Held && r.hold_expires_at_s.is_some_and(|at_s| at_s <= now_s);
     if lapsed || r.status == Status::Expired {
@@ -32,7 +39,7 @@ pub fn pay(d: &Dossier, now_s: i64, mark: Mark, means: Means) -> Result<Payment,
     if number > CHARGES_MAX {
         return Err(Refusal::TooManyPayments);
     }
-    Ok(requested(r, number, PaymentKind::Charge(purpose), r.due_minor(), means, mark, now_s))
+    Ok((number, purpose))
 }
 
 /// The intent to bill at the exit what it leaves owed; `None` if nothing is, or if it cannot be asked for now: then it stays a debt.
@@ -46,8 +53,8 @@ pub(super) fn exit_charge(d: &Dossier, exit: &Change, means: &Means, now_s: i64,
     Some(requested(&exit.reservation, number, kind, due_minor, means.clone(), mark, now_s))
 }
 
-/// A payment that nobody has asked the provider for yet.
-fn requested(
+/// A payment that nobody has carried out yet.
+pub(super) fn requested(
     r: &Reservation,
     number: u8,
     kind: PaymentKind,

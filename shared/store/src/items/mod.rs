@@ -1,5 +1,6 @@
 //! Stored items ↔ domain types, one file per item. A domain type is never the stored type.
 
+pub(crate) mod count;
 pub(crate) mod document;
 pub(crate) mod exception;
 pub(crate) mod ledger;
