@@ -237,11 +237,11 @@ pub(crate) fn chain_partition(book: &Book, month: Month) -> String {
 }
 
 /// An entry by its id, so that it cannot be sealed twice.
-pub(crate) fn entry_sort(id: &str) -> String {
-    format!("{ENTRY}{id}")
+pub(crate) fn sealed_sort(id: &str) -> String {
+    format!("{SEALED}{id}")
 }
 
-pub(crate) const ENTRY: &str = "E#";
+pub(crate) const SEALED: &str = "E#";
 
 /// The entries that were sealed together, by the number of the first: two writers who both plan for one place cannot both have it.
 pub(crate) fn batch_sort(first: u64) -> String {

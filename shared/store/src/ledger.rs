@@ -210,7 +210,7 @@ impl Store {
         wanted.truncate(limit);
         let next = wanted.last().filter(|_| more).map(|(batch, seq, _)| (*batch, *seq));
         let partition = keys::chain_partition(book, month);
-        let keys = wanted.iter().map(|(.., id)| keyed(partition.as_str(), keys::entry_sort(id))).collect::<Vec<_>>();
+        let keys = wanted.iter().map(|(.., id)| keyed(partition.as_str(), keys::sealed_sort(id))).collect::<Vec<_>>();
         if keys.is_empty() {
             return Ok((Vec::new(), None));
         }
@@ -230,7 +230,7 @@ impl Store {
         months: &[Month],
         reservation: ReservationId,
     ) -> Result<Vec<Sealed>, StoreError> {
-        let prefix = keys::entry_sort(&format!("{}#", reservation.code()));
+        let prefix = keys::sealed_sort(&format!("{}#", reservation.code()));
         let months = months.iter().map(async |month| {
             let query = self.chain_query(book, *month, &prefix);
             // A reservation has a hundred payments at most, far less than one answer holds.

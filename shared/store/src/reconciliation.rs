@@ -129,7 +129,7 @@ impl Store {
         }
         let key = |entry: &Entry| {
             let about = &entry.about;
-            keyed(keys::chain_partition(&about.book, about.month), keys::entry_sort(&about.id))
+            keyed(keys::chain_partition(&about.book, about.month), keys::sealed_sort(&about.id))
         };
         let found =
             calendar::batch_get(&self.client, &self.tables.ledger, entries.iter().map(key).collect(), true).await?;
@@ -180,7 +180,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let partition = keys::chain_partition(book, month);
-        let keys = ids.iter().map(|id| keyed(partition.as_str(), keys::entry_sort(id))).collect();
+        let keys = ids.iter().map(|id| keyed(partition.as_str(), keys::sealed_sort(id))).collect();
         let found = calendar::batch_get(&self.client, &self.tables.ledger, keys, true).await?;
         found.iter().map(ledger_items::read_sealed).collect()
     }

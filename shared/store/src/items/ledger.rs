@@ -33,7 +33,7 @@ fn count(value: u64) -> AttributeValue {
 
 pub(crate) fn write_sealed(sealed: &Sealed) -> Item {
     let about = &sealed.entry.about;
-    let mut item = keyed(keys::chain_partition(&about.book, about.month), keys::entry_sort(&about.id));
+    let mut item = keyed(keys::chain_partition(&about.book, about.month), keys::sealed_sort(&about.id));
     let mut put = |name: &str, value: AttributeValue| drop(item.insert(name.to_owned(), value));
     put(SCHEMA, number(SCHEMA_VERSION));
     put("n", count(sealed.seq));
@@ -65,7 +65,7 @@ pub(crate) fn read_sealed(item: &Item) -> Result<Sealed, StoreError> {
     let reservation: Option<ReservationId> = parsed("rs")?;
     let payment = reader.text_maybe("pa").map(|_| reader.parsed("pa", |text| text.parse().ok())).transpose()?;
     let about = About {
-        id: reader.parsed(keys::SK, |sk| sk.strip_prefix(keys::ENTRY).map(str::to_owned))?,
+        id: reader.parsed(keys::SK, |sk| sk.strip_prefix(keys::SEALED).map(str::to_owned))?,
         book,
         month,
         currency: reader.parsed("cu", |code| Currency::from_code(code).ok())?,
