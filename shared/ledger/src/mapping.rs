@@ -7,6 +7,7 @@
 //! | a refund succeeds | receivable | clearing, cash or wallet |
 //! | a refund is sent back | clearing, cash or wallet | receivable |
 //! | a stay ends | receivable, merchants | revenue, tax |
+//! | a till is counted | cash; bank for what is taken there | over-short, if there is more than expected |
 //!
 //! So a prepayment is never revenue before the stay has ended, and the receivable of an ended stay is what its driver still owes.
 
@@ -17,6 +18,7 @@ use parkade_domain::explain;
 use parkade_domain::ids::LotId;
 use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus};
 use parkade_domain::reservation::{Reservation, Status};
+use parkade_domain::till::Count;
 use parkade_domain::zone::LotZone;
 
 use crate::account::Account;
@@ -118,6 +120,34 @@ pub fn of_stay(old: Option<&Reservation>, new: &Reservation, rules: Rules<'_>) -
         at_s,
         cause,
         reservation: Some(new.id),
+        payment: None,
+        provider_reference: None,
+    };
+    entry(about, postings).map(Some)
+}
+
+/// The entry of a till's count; none if nothing was missing, too much, or moved. `place` is the till's lot.
+///
+/// # Errors
+/// [`EntryError::Overflow`].
+pub fn of_count(count: &Count, place: Place<'_>) -> Result<Option<Entry>, EntryError> {
+    let [expected, counted, left] = [count.expected_minor, count.counted_minor, count.left_minor].map(i128::from);
+    let postings = BTreeMap::from([
+        (Account::Cash(count.till.clone()), left - expected),
+        (Account::OverShort, expected - counted),
+        (Account::Bank, counted - left),
+    ]);
+    if postings.values().all(|minor| *minor == 0) {
+        return Ok(None);
+    }
+    let about = About {
+        id: format!("{}#count{}", count.till, count.number),
+        book: Book::Lot(place.lot.clone()),
+        month: Month::of(count.at_s, place.zone),
+        currency: count.currency,
+        at_s: count.at_s,
+        cause: Cause::TillCount,
+        reservation: None,
         payment: None,
         provider_reference: None,
     };

@@ -178,3 +178,27 @@ fn what_a_cancellation_or_a_no_show_keeps_is_earned_and_an_expired_hold_earns_no
     assert_eq!(told(&entry), "price_corrected: receivable -200, revenue 200");
     assert_eq!(entry.about.at_s, T0.epoch_s() + 1_800, "in the month of the stay, whenever it is made");
 }
+
+#[test]
+fn a_count_books_what_is_missing_and_what_went_to_the_bank() {
+    let lot = lot();
+    let count = |counted_minor, left_minor| Count {
+        lot: lot.id.clone(),
+        till: TillId::new("kiosk").unwrap(),
+        number: 7,
+        currency: lot.currency,
+        expected_minor: 10_000,
+        counted_minor,
+        left_minor,
+        by: UserId::new("olga").unwrap(),
+        at_s: T0.epoch_s(),
+        mark: MARK,
+    };
+    let booked = |counted, left| {
+        of_count(&count(counted, left), Place { lot: &lot.id, zone: lot.zone }).unwrap().as_ref().map(told)
+    };
+    assert_eq!(booked(10_000, 10_000), None);
+    assert_eq!(booked(9_950, 9_950).unwrap(), "till_count: cash:kiosk -50, over_short 50");
+    assert_eq!(booked(10_020, 2_000).unwrap(), "till_count: bank 8020, cash:kiosk -8000, over_short -20");
+    assert_eq!(booked(10_000, 15_000).unwrap(), "till_count: bank -5000, cash:kiosk 5000");
+}
