@@ -139,6 +139,7 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("list-reservations", http!(list_reservations, deps)),
         ("modify", http!(modify, deps)),
         ("cancel", http!(cancel, deps)),
+        ("validate", http!(validate, deps)),
         ("pay", http!(pay, pay)),
         ("payment-methods", http!(payment_methods, cards)),
         ("payment-webhook", http!(payment_webhook, webhook)),

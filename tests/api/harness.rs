@@ -64,6 +64,7 @@ routes! {
     "PATCH" "/v1/reservations/{id}" => modify;
     "PUT" "/v1/reservations/{id}/cancel" => cancel;
     "DELETE" "/v1/reservations/{id}" => cancel;
+    "POST" "/v1/reservations/{id}/validations" => validate;
     "POST" "/v1/payments" => pay with pay;
     "POST" "/v1/users/{id}/payment-methods" => payment_methods with cards;
     "GET" "/v1/users/{id}/payment-methods" => payment_methods with cards;

@@ -25,3 +25,4 @@ mod retries;
 mod story;
 mod tariffs;
 mod tenants;
+mod validations;

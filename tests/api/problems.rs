@@ -76,6 +76,7 @@ async fn every_problem_is_reached_with_its_status() {
 
     Box::pin(a_stay(&api, &mut saw)).await;
     Box::pin(cash(&api, &mut saw)).await;
+    Box::pin(gifts(&api, &mut saw)).await;
     Box::pin(of_exceptions(&api, &mut saw)).await;
     Box::pin(others(&api, &mut saw)).await;
     let missing: Vec<_> =
@@ -136,6 +137,31 @@ async fn operators(api: &Api, saw: &mut impl FnMut(Reply, Code) -> Reply) {
     }
     let late = json!({"from": "2027-02-01T00:00"});
     saw(api.call("PUT", publication, OLGA).json(late).await, Code::TooManyPublications);
+}
+
+/// What a merchant is refused.
+async fn gifts(api: &Api, saw: &mut impl FnMut(Reply, Code) -> Reply) {
+    let benefit = json!({"percent": {"basis_points": 1_000}});
+    let limit = json!({"uses": 1, "period_days": 1});
+    let validations = json!([{"id": "once", "benefit": benefit, "limit": limit}]);
+    let tariff = with(lot()["tariff"].clone(), "validations", validations);
+    api.call("PUT", "/v1/lots/central", OLGA).json(with(lot(), "tariff", tariff)).await.expect(200);
+    let plate = || json!({"text": "AB 2"});
+    let known = api.held("g1", with(booking("17:00", "18:00"), "plate", plate())).await;
+    let other = api.held("g2", with(booking("18:00", "19:00"), "plate", plate())).await;
+    let unknown = api.held("g3", booking("18:00", "19:00")).await;
+    let give = |id: &str, key: &'static str, validation: &str| {
+        let (path, body) = (format!("/v1/reservations/{id}/validations"), json!({"validation": validation}));
+        async move { api.post(&path, OLGA, key, body).await }
+    };
+    saw(give(&known, "g4", "nothing").await, Code::ValidationNotFound);
+    saw(give(&unknown, "g5", "once").await, Code::PlateNeeded);
+    give(&known, "g6", "once").await.expect(201);
+    saw(give(&known, "g7", "once").await, Code::AlreadyValidated);
+    saw(give(&other, "g8", "once").await, Code::ValidationUsedUp);
+    for id in [known, other, unknown] {
+        api.call("DELETE", &format!("/v1/reservations/{id}"), ALICE).send().await.expect(200);
+    }
 }
 
 /// What a till refuses.

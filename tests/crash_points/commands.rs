@@ -6,6 +6,7 @@ use parkade_domain::ids::{PaymentId, ReceiptId, TillId, UserId};
 use parkade_domain::payment::{ClientSecret, Means, Word};
 use parkade_domain::policy::{LotPolicy, RefundTo};
 use parkade_domain::reservation::{DueKind, Reason};
+use parkade_domain::tariff::RuleId;
 use parkade_domain::till::Counted;
 use parkade_store::{
     Access, Card, Cause, CommandError, Done, Intent, Modification, Order, OutOfService, PayerError, Reserve, Store,
@@ -91,6 +92,7 @@ enum Ask {
     TakeCash(i64, Option<i64>),
     PayOut,
     Count,
+    Validate(&'static str),
     Void,
     /// The card's issuer asks the driver.
     Challenge,
@@ -189,6 +191,10 @@ pub(crate) fn cases() -> Vec<Case> {
         case("till", "pay out change", Before::ChangeOwed, 0, Ask::PayOut),
         case("till", "count a till", Before::ChangeOwed, 0, Ask::Count),
         case("till", "count a new till", Before::Nothing, 0, Ask::Count),
+        case("validation", "give a hold all it costs", Before::Held, 0, Ask::Validate("code")),
+        case("validation", "give half of a hold", Before::Held, 0, Ask::Validate("half")),
+        case("validation", "give what was paid back", Before::Confirmed, 0, Ask::Validate("half")),
+        case("validation", "give towards a drive-up", Before::DriveUp, 60, Ask::Validate("half")),
         case("change", "cancel a hold", Before::Held, 0, Ask::Cancel),
         case("change", "cancel and refund", Before::Confirmed, 0, Ask::Cancel),
         case("change", "extend", Before::Confirmed, 0, end(ENDS + 30)),
@@ -275,6 +281,7 @@ impl Case {
                 let count = store.count_till(&counted, world.lot.currency, command.mark, now_s).await;
                 count.map(|(count, _)| format!("{count:?}"))
             }
+            Ask::Validate(given) => Box::pin(store.validate(&command, &RuleId::new(given), None)).await.map(done),
             Ask::Void => store.settle(payment(1), &Word::Void, now_s).await.map(done),
             Ask::Challenge => {
                 let client_secret = ClientSecret::new("pi_1_secret");

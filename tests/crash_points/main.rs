@@ -139,6 +139,11 @@ async fn a_till_survives_every_crash() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn validating_survives_every_crash() {
+    every_crash_of("validation").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn changing_survives_every_crash() {
     every_crash_of("change").await;
 }

@@ -8,6 +8,7 @@ use parkade_domain::decide::{Cash, Dossier, NewReservation, Refusal};
 use parkade_domain::ids::{ReservationId, TillId};
 use parkade_domain::payment::Means;
 use parkade_domain::reservation::{DueKind, Reason, Status};
+use parkade_domain::tariff::RuleId;
 use parkade_domain::time::{Minute, Window};
 use parkade_store::{
     Access, CommandError, Done, Intent, Modification, Order, OutOfService, Reserve, Store, StoreError, WalkIn,
@@ -116,7 +117,8 @@ impl Crowd {
             43..48 => self.like_before(store, random).await,
             48..60 => self.pay(store, self.any(random), random).await,
             60..67 => self.cancel(store, random).await,
-            67..79 => self.modify(store, random).await,
+            67..77 => self.modify(store, random).await,
+            77..79 => self.validate(store, random).await,
             79..83 => self.enter(store, self.any(random)).await,
             83..86 => self.leave(store, self.any(random)).await,
             86..90 => self.drive_up(store, process, random).await,
@@ -336,6 +338,14 @@ impl Crowd {
         };
         let answer = store.modify(&self.command(id), &wish).await;
         self.answered("modified", answer);
+    }
+
+    /// A merchant gives something, often twice to the same vehicle.
+    async fn validate(&self, store: &Store, random: &mut Random) {
+        let Some(id) = self.any(random) else { return };
+        let given = RuleId::new(if random.chance(80) { "half" } else { "code" });
+        let answer = store.validate(&self.command(id), &given, None).await;
+        self.answered("validated", answer);
     }
 
     async fn enter(&self, store: &Store, id: Option<ReservationId>) {

@@ -5,6 +5,7 @@
 
 mod crowd;
 mod purses;
+mod validations;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -73,10 +73,14 @@ impl Watch {
         self.sums.get(&(d.reservation.id, account)).copied().unwrap_or(0)
     }
 
-    /// At any time exactly the price of what has ended is earned.
+    /// At any time exactly the price of what has ended is earned of its driver, beside what merchants owe.
     #[must_use]
     pub fn wrongly_earned(&self, d: &Dossier) -> Option<String> {
-        let earned = -(self.on(d, Account::Revenue) + self.on(d, Account::Tax));
+        let of_merchants = |(key, minor): (&(ReservationId, Account), &i64)| {
+            (key.0 == d.reservation.id && matches!(key.1, Account::Merchant(_))).then_some(*minor)
+        };
+        let merchants: i64 = self.sums.iter().filter_map(of_merchants).sum();
+        let earned = -(self.on(d, Account::Revenue) + self.on(d, Account::Tax)) - merchants;
         (earned != earnable_minor(d)).then(|| format!("{}: {earned} was earned; {d:?}", d.reservation.id))
     }
 

@@ -1,6 +1,6 @@
 //! What must hold of credit and of cash: what lies in a purse is what the payments put into it and took out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parkade_domain::decide::Dossier;
 use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus};
@@ -67,6 +67,38 @@ pub fn tills(snapshot: &Snapshot, dossiers: &[Dossier]) -> Vec<String> {
     }
     let missing = expected.into_iter().filter(|(_, minor)| *minor != 0);
     wrong.extend(missing.map(|(till, minor)| format!("till {till} is missing and should hold {minor}")));
+    wrong
+}
+
+/// What a vehicle has used of a limited validation is exactly what its stays were given, and never more than the tariff allows. For
+/// suites that last less than the limit's period.
+#[must_use]
+pub fn uses(snapshot: &Snapshot, dossiers: &[Dossier]) -> Vec<String> {
+    let tariff = crate::given::tariff();
+    let limits: BTreeMap<String, u32> =
+        tariff.validations.iter().filter_map(|v| v.limit.map(|limit| (v.id.to_string(), limit.uses))).collect();
+    let mut expected: BTreeMap<(String, String), BTreeSet<u64>> = BTreeMap::new();
+    for r in dossiers.iter().map(|d| &d.reservation) {
+        for given in r.validations.iter().filter(|given| limits.contains_key(given.id.as_str())) {
+            let plate: String = r.plate.as_ref().unwrap().index.iter().map(|byte| format!("{byte:02x}")).collect();
+            let vehicle = (format!("V#{}#{plate}", r.lot), given.id.to_string());
+            expected.entry(vehicle).or_default().insert(r.id.bits());
+        }
+    }
+    let mut wrong = Vec::new();
+    for (pk, sk, item) in snapshot.table(RECORDS.name).filter(|(pk, ..)| pk.starts_with("V#")) {
+        let packed = aws_smithy_types::base64::decode(item["ul"]["B"].as_str().unwrap()).unwrap();
+        let stay = |used: &[u8; 12]| u64::from_be_bytes(used[4..].try_into().unwrap());
+        let stored: Vec<u64> = packed.as_chunks::<12>().0.iter().map(stay).collect();
+        let given = expected.remove(&(pk.to_owned(), sk.to_owned())).unwrap_or_default();
+        if stored.iter().copied().collect::<BTreeSet<_>>() != given || stored.len() != given.len() {
+            wrong.push(format!("{pk} has used {sk} for {stored:?}, it was given to {given:?}"));
+        }
+        if stored.len() > usize::try_from(limits[sk]).unwrap() {
+            wrong.push(format!("{pk} has used {sk} {} times", stored.len()));
+        }
+    }
+    wrong.extend(expected.into_keys().map(|(pk, sk)| format!("{pk} was given {sk}, and nobody knows")));
     wrong
 }
 

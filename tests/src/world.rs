@@ -121,6 +121,7 @@ impl World {
         wrong.extend(invariants::documents(snapshot));
         wrong.extend(purses::wallets(snapshot, dossiers));
         wrong.extend(purses::tills(snapshot, dossiers));
+        wrong.extend(purses::uses(snapshot, dossiers));
         wrong
     }
 

@@ -68,6 +68,7 @@ CALLS: dict[str, Needs] = {
     "store.pay(": _all(LOT, DOSSIER, _needs(Records="PutItem", Calendar="GetItem BatchGetItem")),
     "store.settle(": _all(COMMAND, FREE_SPOTS),
     "store.wallet(": _needs(Records="Query"),
+    "store.validate(": COMMAND,
     "store.take_cash(": COMMAND,
     "store.pay_out(": COMMAND,
     "store.count_till(": _needs(Records="Query GetItem PutItem"),

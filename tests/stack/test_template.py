@@ -24,6 +24,7 @@ ROUTES = {
     "get-reservation": ["GET /v1/reservations/{id}"],
     "modify": ["PATCH /v1/reservations/{id}"],
     "cancel": ["PUT /v1/reservations/{id}/cancel", "DELETE /v1/reservations/{id}"],
+    "validate": ["POST /v1/reservations/{id}/validations"],
     "list-reservations": ["GET /v1/users/{id}/reservations"],
     "pay": ["POST /v1/payments"],
     "payment-methods": [

@@ -7,6 +7,7 @@ use parkade_domain::ids::{ReceiptId, TillId, UserId};
 use parkade_domain::payment::Means;
 use parkade_domain::policy::{LotPolicy, RefundTo};
 use parkade_domain::reservation::{DueKind, Reason, Status};
+use parkade_domain::tariff::RuleId;
 use parkade_domain::till::Counted;
 use parkade_domain::time::Window;
 use parkade_store::{Access, Intent, Modification, Reserve, Store, WalkIn};
@@ -113,6 +114,9 @@ async fn paying_without_the_provider_is_within_its_budget() {
     let by_credit = async |s: &Store| s.pay(&order(id(2), 1, 1, T0_S), &Means::Wallet).await.unwrap();
     let (intent, _) = bench.measure("pay by credit (intent)", at_most(1, 2, 2), async |_, s| by_credit(s).await).await;
     bench.measure("take credit, confirm", at_most(10, 1, 2), async |_, s| carry_out(s, intent).await).await;
+    let half = RuleId::new("half");
+    let give = async |s: &Store| s.validate(&order(id(3), 7, 1, T0_S), &half, None).await.unwrap();
+    bench.measure("give half of a hold, once for the vehicle", at_most(4, 2, 4), async |_, s| give(s).await).await;
     let till = TillId::new("kiosk-1").unwrap();
     let cash = Cash { till: till.clone(), tendered_minor: 500, change_minor: None };
     let take = async |s: &Store| s.take_cash(&order(id(3), 1, 1, T0_S), &cash).await.unwrap();

@@ -77,6 +77,8 @@ problems! {
         "The receipt does not exist or is not yours. It is issued within seconds after the money moved.";
     ExceptionNotFound = "exception_not_found", NOT_FOUND, "There is no such exception", false,
         "Reconciliation has listed no exception of this id.";
+    ValidationNotFound = "validation_not_found", NOT_FOUND, "There is no such validation", false,
+        "The tariff of the stay has no validation of this name, or it is another merchant's.";
     TillNotFound = "till_not_found", NOT_FOUND, "There is no such till", false,
         "A till's name has 1 to 64 characters out of letters, digits, `-`, `_` and `.`.";
     RouteNotFound = "route_not_found", NOT_FOUND, "There is no such route", false,
@@ -113,6 +115,12 @@ problems! {
         "Another user has enrolled the plate for automatic billing. An operator can settle whose it is.";
     NothingToPay = "nothing_to_pay", CONFLICT, "Nothing is owed", false,
         "The reservation is paid in full, or the change that was owed has been paid out.";
+    AlreadyValidated = "already_validated", CONFLICT, "The stay has this validation already", false,
+        "Each validation is given once towards a stay.";
+    ValidationUsedUp = "validation_used_up", CONFLICT, "The vehicle has used the validation up", false,
+        "The tariff says how often a vehicle may use it within how many days.";
+    PlateNeeded = "plate_needed", CONFLICT, "The vehicle's plate is unknown", false,
+        "The validation is limited per vehicle, so the stay must know its plate.";
     NotInTill = "not_in_till", CONFLICT, "The till does not hold so much", true,
         "By the payments and the last count the till holds less than is to be paid out. Use another till, or count this one.";
     TariffInForce = "tariff_in_force", CONFLICT, "The tariff is in force", false,

@@ -35,6 +35,8 @@ pub enum Access {
     Lot(LotId),
     /// An administrator, an operator of all lots.
     All,
+    /// Nobody's stays: a merchant only gives towards them.
+    Nothing,
 }
 
 /// A command on an existing reservation.
@@ -340,6 +342,7 @@ pub(crate) fn dossier_of(items: &[Item], access: &Access) -> Result<Dossier, Com
     }
     let reservation = reservation.filter(|r| match access {
         Access::System | Access::All => true,
+        Access::Nothing => false,
         Access::Owner(user) => r.user == *user,
         Access::Lot(lot) => r.lot == *lot,
     });

@@ -6,7 +6,7 @@ use parkade_domain::ids::{LotId, ReservationId};
 use parkade_domain::payment::Payment;
 use parkade_domain::reservation::Reservation;
 use parkade_domain::till::Count;
-use parkade_ledger::{Entry, EntryError, Place, money_moved, of_count, of_payment, of_stay, recognised_minor};
+use parkade_ledger::{Entry, EntryError, Place, changes_books, money_moved, of_count, of_payment, of_stay};
 
 use crate::attributes::{Reader, keyed};
 use crate::error::classify;
@@ -51,7 +51,7 @@ impl<'a> Journal<'a> {
     }
 
     async fn of_stay(&self, old: Option<&Reservation>, new: &Reservation) -> Result<Option<Entry>, CommandError> {
-        if old.map_or(0, recognised_minor) == recognised_minor(new) {
+        if !changes_books(old, new) {
             return Ok(None);
         }
         let pricing = self.store.pricing_of(new).await?;

@@ -125,6 +125,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What a vehicle has used in a lot.
+pub(crate) fn vehicle_partition(lot: &LotId, index: &[u8; 16]) -> String {
+    format!("V#{lot}#{}", hex(index))
+}
+
 /// Sorts a user's reservations by start; the id makes it unique, so a cursor never skips one.
 pub(crate) fn owner_sort(start: Minute, id: ReservationId) -> String {
     format!("{:010}#{}", start.0, id.code())

@@ -32,6 +32,7 @@ mod sweeps;
 mod tariffs;
 mod tills;
 mod transact;
+mod validations;
 mod wallet;
 
 use std::sync::Arc;

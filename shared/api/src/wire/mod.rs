@@ -22,6 +22,7 @@ pub mod spot;
 pub mod tariff;
 pub mod till;
 pub mod time;
+pub mod validation;
 pub mod vehicle;
 
 use chrono::DateTime;
@@ -47,6 +48,7 @@ pub use spot::{
 };
 pub use till::{CashView, CountRequest, CountView, PayOutRequest, TakeCashRequest};
 pub use time::{refused_window, time_at, window_at};
+pub use validation::{ValidateRequest, ValidatedView};
 pub use vehicle::{PlateFields, PlateInput, VehicleFields, VehicleView};
 
 /// An amount of money.

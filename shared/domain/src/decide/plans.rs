@@ -186,7 +186,7 @@ pub fn modify(
 fn kept_by_change(r: &Reservation, rules: Rules<'_>, now: Minute, window: Window) -> Result<i64, Refusal> {
     let owed = if r.status == Status::CheckedIn {
         let (price, features) = (agreed(r, rules)?, Feature::of_spot(r.circumstances.features));
-        let booked = rules.request(r.vehicle.class, r.window, &features);
+        let booked = rules.request(r.vehicle.class, r.window, &features, &r.validations);
         let stay = Stay { tariff: rules.tariff, booked, left_at: window.end(), price: &price };
         settlement::early_exit(&rules.policy(), &stay).map_err(Refusal::Tariff)?
     } else {

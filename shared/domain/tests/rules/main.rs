@@ -31,6 +31,8 @@ mod tariff_language;
 #[cfg(test)]
 mod tariff_properties;
 #[cfg(test)]
+mod validations;
+#[cfg(test)]
 mod vehicle;
 #[cfg(test)]
 mod zone;
