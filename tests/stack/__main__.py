@@ -45,9 +45,9 @@ def tell_webhooks(twin_url: str, deployment: Deployment) -> None:
         pass
 
 
-def play_the_demo(deployment: Deployment) -> None:
+def play_the_demo(deployment: Deployment, twin_url: str) -> None:
     """The demo as users run it, against the deployed API."""
-    command = [_binary("parkade"), "demo", "--url", deployment.url]
+    command = [_binary("parkade"), "demo", "--url", deployment.url, "--twin", twin_url]
     say(f"stack: {' '.join(command[1:])}")
     result = subprocess.run(command, timeout=DEMO_S_MAX, check=False)
     if result.returncode != 0:
@@ -89,7 +89,7 @@ def run() -> int:
             tell_webhooks(twin_url, deployment)
             say(f"stack: template.yaml deployed after {time.monotonic() - began:.1f} s, API on {deployment.url}")
             witness = checks.Witness(stack, deployment)
-            play_the_demo(deployment)
+            play_the_demo(deployment, twin_url)
             facts = checks.Checks(stack, deployment, witness, twin_url)
             for check in checks.ALL:
                 try:
