@@ -16,11 +16,12 @@ from pathlib import Path
 
 import checks
 import template as cfn
-from deployment import WEBHOOK_SECRET, Deployment, deploy
-from emulator import Emulator, emulator, free_port, running, wait_until_it_answers
+from deployment import STAGE, WEBHOOK_SECRET, Deployment, deploy
+from emulator import REGION, Emulator, emulator, free_port, running, wait_until_it_answers
 
 LOGS = cfn.ROOT / "target" / "stack-logs"
 DEMO_S_MAX = 240
+DLQ_S_MAX = 60
 LOG_LINES_SHOWN = 60
 
 
@@ -52,6 +53,21 @@ def play_the_demo(deployment: Deployment, twin_url: str) -> None:
     result = subprocess.run(command, timeout=DEMO_S_MAX, check=False)
     if result.returncode != 0:
         raise AssertionError(f"the demo ended with {result.returncode}")
+
+
+def list_dead_letters(stack: Emulator) -> None:
+    """The command that looks after dead letters finds the stage's queues, and nothing in them."""
+    environment = os.environ | {
+        "AWS_ENDPOINT_URL": stack.url,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    command = [_binary("parkade"), "dlq", "list", "--stage", STAGE]
+    result = subprocess.run(command, env=environment, timeout=DLQ_S_MAX, capture_output=True, text=True, check=False)
+    listed = result.stdout + result.stderr
+    assert result.returncode == 0 and "Nothing was given up." in listed, listed
+    assert f"parkade-{STAGE}-payments-dead-letters" in listed, listed
 
 
 def show_logs(stack: Emulator | None, deployment: Deployment | None) -> None:
@@ -91,9 +107,10 @@ def run() -> int:
             witness = checks.Witness(stack, deployment)
             play_the_demo(deployment, twin_url)
             facts = checks.Checks(stack, deployment, witness, twin_url)
-            for check in checks.ALL:
+            to_do = [(check, facts) for check in checks.ALL] + [(list_dead_letters, stack)]
+            for check, subject in to_do:
                 try:
-                    check(facts)
+                    check(subject)
                     passed += 1
                     say(f"ok      {check.__doc__}")
                 except AssertionError as error:
