@@ -64,6 +64,11 @@ test-doc:
 test-all: | .tools/nextest-$(NEXTEST_VERSION)
 	cargo nextest run --workspace --profile $(if $(CI),ci,default)
 
+# The money suite of `make test`, twenty times as long.
+.PHONY: money
+money: ## Twenty thousand payments at a fault rate of 20 % (an hour, so not part of `make test`)
+	PARKADE_PAYMENTS=20000 cargo test -p parkade-tests --test money -- --nocapture
+
 .PHONY: mutants
 mutants: ## Break the store on purpose and see whether the suites notice (minutes, so not part of `make test`)
 	tests/mutants.py
@@ -99,7 +104,7 @@ BENCH_FUNCTIONS ?= $(FUNCTIONS)
 export BENCH_FUNCTIONS
 bench: ## Measure what the README claims, on the release binaries (needs valgrind)
 	@command -v valgrind > /dev/null || { echo "valgrind is missing: apt-get install valgrind"; exit 1; }
-	cargo build --release $(patsubst %,-p%@$(VERSION),$(BENCH_FUNCTIONS))
+	cargo build --release $(patsubst %,-p%@$(VERSION),$(BENCH_FUNCTIONS)) -p parkade-size
 	cargo run --profile measure -p parkade-bench
 	cargo bench -p parkade-domain
 	cargo bench -p parkade-ledger

@@ -195,9 +195,10 @@ impl App {
         }
     }
 
-    /// Moves the clock by `minutes` in steps of `step_minutes`; after each step the schedules that fell due have run once and
-    /// everything they caused is delivered.
+    /// Moves the clock by `minutes` in steps of `step_minutes`: what is on its way arrives before the time passes; after each step the
+    /// schedules that fell due have run once and everything they caused is delivered.
     pub async fn advance(&self, minutes: u32, step_minutes: u32) {
+        self.settle().await;
         let mut left = minutes;
         while left > 0 {
             let step = left.min(step_minutes.max(1));

@@ -123,6 +123,12 @@ impl Api {
         Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
     }
 
+    /// A client of what the same server has below a path.
+    #[must_use]
+    pub fn below(&self, path: &str) -> Self {
+        Self { base: format!("{}{path}", self.base), http: self.http.clone() }
+    }
+
     /// Asks, and waits for the whole answer.
     ///
     /// # Errors

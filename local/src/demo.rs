@@ -1,4 +1,7 @@
-//! The demo: a lot, and the main job played over HTTP against it — find, price, reserve, pay, enter, leave.
+//! The demo: a lot, and the main job played over HTTP against it — find, price, reserve, pay, enter, leave; then a second booking that is
+//! paid, told of twice and cancelled.
+
+mod cancellation;
 
 use std::time::Duration;
 
@@ -109,16 +112,24 @@ fn spots_body() -> Value {
     json!({"spots": spots})
 }
 
-/// Plays the main job and prints each answer. Where the server's clock can be moved and `moves_clock` says so, the car parks
-/// for more than an hour; elsewhere it comes early and leaves at once.
+/// Plays the main job, then a cancellation, and prints each answer. `twin` is where the payment twin of a deployed stack answers. Where
+/// the server's clock can be moved and `moves_clock` says so, the car parks for more than an hour; elsewhere it comes early and leaves at
+/// once.
 ///
 /// # Errors
 /// When the server does not answer, or answers what the story does not have.
-pub async fn play(api: &Api, moves_clock: bool) -> Result<(), DemoError> {
+pub async fn play(api: &Api, twin: Option<&str>, moves_clock: bool) -> Result<(), DemoError> {
     let created = seed(api).await?;
     say(&format!("Demo lot `{LOT}` {}.", if created { "registered" } else { "is there" }));
-    let story = Story { api, run: Uuid::new_v4(), clock: local_time(api).await, moves_clock };
-    story.play().await
+    let clock = local_time(api).await;
+    let twin = match twin {
+        Some(url) => Some(Api::new(url).map_err(DemoError::Client)?),
+        // The laptop's server has the twin within.
+        None => clock.map(|_| api.below("/_stripe")),
+    };
+    let story = Story { api, twin, run: Uuid::new_v4(), clock, moves_clock };
+    story.play().await?;
+    story.second_act().await
 }
 
 /// The server's own time, where it can be moved.
@@ -129,6 +140,8 @@ async fn local_time(api: &Api) -> Option<DateTime<Utc>> {
 
 struct Story<'a> {
     api: &'a Api,
+    /// The payment twin, whose webhooks can be replayed.
+    twin: Option<Api>,
     /// Part of the idempotency keys: each run of the demo is a new story.
     run: Uuid,
     clock: Option<DateTime<Utc>>,
@@ -249,12 +262,20 @@ impl Story<'_> {
         self.receipts(reservation).await
     }
 
-    /// Names the document of every amount that moved, as soon as all are written; of the refund too, which its queue delays, unless the
-    /// server's clock stands.
+    /// Names the document of every amount that moved.
     async fn receipts(&self, reservation: &str) -> Result<(), DemoError> {
+        for document in self.documents(reservation).await?.iter().rev() {
+            let (kind, number) = (document.text("/kind"), document.text("/number"));
+            say(&format!("{kind:<12}{number}, {}", amount(document, "total")));
+        }
+        Ok(())
+    }
+
+    /// The document of every amount that moved, newest first, as soon as all are written; of the refund too, which its queue delays, unless
+    /// the server's clock stands.
+    async fn documents(&self, reservation: &str) -> Result<Vec<Answer>, DemoError> {
         let now = self.clock.unwrap_or_else(Utc::now);
         self.move_clock_to(now, now).await?;
-        let time_passes = self.clock.is_none() || self.moves_clock;
         let list = Ask::new(Method::GET, format!("/v1/users/{DRIVER_NAME}/payments?limit=20")).by(DRIVER);
         let mut polls = 0;
         loop {
@@ -262,7 +283,8 @@ impl Story<'_> {
             let payments = answer.body.get("items").and_then(Value::as_array).into_iter().flatten();
             let ours = |payment: &&Value| payment.pointer("/reservation_id").is_some_and(|id| id == reservation);
             let open = |payment: &Value| payment.pointer("/status").is_some_and(|status| status == "requested");
-            let payments: Vec<&Value> = payments.filter(ours).filter(|payment| time_passes || !open(payment)).collect();
+            let payments: Vec<&Value> =
+                payments.filter(ours).filter(|payment| self.time_passes() || !open(payment)).collect();
             let mut documents = Vec::new();
             for link in payments.iter().filter_map(|payment| payment.pointer("/links/receipt")?.as_str()) {
                 let document =
@@ -270,12 +292,7 @@ impl Story<'_> {
                 documents.extend(document.status.is_success().then_some(document));
             }
             if !payments.is_empty() && documents.len() == payments.len() {
-                let told = |document: &Answer| format!("{}, {}", document.text("/number"), amount(document, "total"));
-                documents
-                    .iter()
-                    .rev()
-                    .for_each(|document| say(&format!("{:<12}{}", document.text("/kind"), told(document))));
-                return Ok(());
+                return Ok(documents);
             }
             polls += 1;
             if polls == POLLS_MAX {
@@ -304,6 +321,11 @@ impl Story<'_> {
         Ok(())
     }
 
+    /// What a queue delays comes.
+    const fn time_passes(&self) -> bool {
+        self.clock.is_none() || self.moves_clock
+    }
+
     fn key(&self, step: &str) -> String {
         format!("demo-{}-{step}", self.run)
     }
@@ -315,8 +337,13 @@ fn text(instant: DateTime<Utc>) -> String {
 
 fn amount(answer: &Answer, field: &str) -> String {
     let minor = answer.number(&format!("/{field}/amount_minor"));
+    format!("{} {}", minor_units(minor), answer.text(&format!("/{field}/currency")))
+}
+
+/// Of the demo's currency, which has two decimals.
+fn minor_units(minor: i64) -> String {
     let sign = if minor < 0 { "-" } else { "" };
-    format!("{sign}{}.{:02} {}", minor.abs() / 100, minor.abs() % 100, answer.text(&format!("/{field}/currency")))
+    format!("{sign}{}.{:02}", minor.abs() / 100, minor.abs() % 100)
 }
 
 fn expect(step: &'static str, answer: Result<Answer, ClientError>) -> Result<Answer, DemoError> {

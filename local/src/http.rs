@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::app::{App, Route};
 use crate::function::{Handler, InvocationError, invoke};
+use crate::sqs;
 
 /// What Lambda takes as a request.
 const BODY_BYTES_MAX: usize = 6 * 1024 * 1024;
@@ -38,6 +39,8 @@ pub fn router(app: Arc<App>, twin: Option<Router>) -> Router {
     let router = router
         .route("/_local/health", get(health))
         .route("/_local/queues", get(queues))
+        .route(sqs::PATH, post(sqs::call))
+        .route(&format!("{}/", sqs::PATH), post(sqs::call))
         .route("/_local/clock", post(clock))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)

@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::{Args, Parser, Subcommand};
 use parkade_events::chain;
 use parkade_local::client::Api;
+use parkade_local::dead_letters::{self, DeadLetterCommand};
 use parkade_local::ledger_command::{self, LedgerCommand};
 use parkade_local::server::{Server, Settings};
 use parkade_local::tariff_command::{self, TariffCommand};
@@ -30,9 +31,17 @@ enum Command {
         /// Where the API answers: this server or a deployed stack that takes development tokens.
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         url: String,
+        /// Where the payment twin of a deployed stack answers, so that its webhooks can be replayed.
+        #[arg(long)]
+        twin: Option<String>,
         /// Leaves the clock alone even where it can be moved: the car comes early and leaves at once.
         #[arg(long)]
         real_time: bool,
+    },
+    /// Looks after what was given up: dead letters of the laptop's queues or a stage's.
+    Dlq {
+        #[command(subcommand)]
+        command: DeadLetterCommand,
     },
     /// Verifies and shows the sealed books, over the API.
     Ledger {
@@ -72,7 +81,8 @@ struct Serve {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Some(Command::Demo { url, real_time }) => play(&url, !real_time).await,
+        Some(Command::Demo { url, twin, real_time }) => play(&url, twin.as_deref(), !real_time).await,
+        Some(Command::Dlq { command }) => return dead_letters::run(&command).await,
         Some(Command::Ledger { command }) => return ledger_command::run(&command).await,
         Some(Command::Tariff { command }) => return tariff_command::run(&command),
         None => serve(arguments.serve).await,
@@ -88,8 +98,8 @@ async fn main() -> ExitCode {
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
-async fn play(url: &str, moves_clock: bool) -> Outcome {
-    demo::play(&Api::new(url)?, moves_clock).await?;
+async fn play(url: &str, twin: Option<&str>, moves_clock: bool) -> Outcome {
+    demo::play(&Api::new(url)?, twin, moves_clock).await?;
     Ok(())
 }
 

@@ -107,6 +107,21 @@ impl Queues {
     /// # Errors
     /// When the table cannot be read or written; messages handed out before come back later.
     pub fn receive(&self, queue: &str, max: usize, now: DateTime<Utc>) -> Result<Vec<Message>, LocalError> {
+        let visibility = self.specs.get(queue).map_or(Duration::ZERO, |spec| spec.visibility);
+        self.receive_for(queue, max, visibility, now)
+    }
+
+    /// The same, invisible for as long as the receiver says instead of the queue.
+    ///
+    /// # Errors
+    /// As [`Queues::receive`].
+    pub fn receive_for(
+        &self,
+        queue: &str,
+        max: usize,
+        visibility: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Message>, LocalError> {
         let _one_at_a_time = self.receiving.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(spec) = self.specs.get(queue) else { return Ok(Vec::new()) };
         let pk = partition(queue);
@@ -119,7 +134,7 @@ impl Queues {
                 self.table.write(&[Change::Delete(pk.clone(), sk), moved])?;
                 continue;
             }
-            let receipt = sort_key(now + spec.visibility, &id);
+            let receipt = sort_key(now + visibility, &id);
             let received = Change::Put(pk.clone(), receipt.clone(), json!({"body": body, "receives": receives}));
             self.table.write(&[Change::Delete(pk.clone(), sk), received])?;
             messages.push(Message { id, body, receives, receipt });
@@ -153,6 +168,12 @@ impl Queues {
     pub fn bodies(&self, queue: &str) -> Result<Vec<String>, LocalError> {
         let stored = self.table.list(&partition(queue), LAST, LISTED_MAX)?;
         Ok(stored.iter().map(|(_, stored)| body_of(stored).to_owned()).collect())
+    }
+
+    /// The queues whose messages end in a dead-letter queue.
+    pub fn sources_of<'a>(&'a self, dead: &str) -> impl Iterator<Item = &'a str> {
+        let leads = move |spec: &QueueSpec| spec.dead_letters.as_ref().is_some_and(|letters| letters.queue == dead);
+        self.specs.iter().filter(move |(_, spec)| leads(spec)).map(|(name, _)| name.as_str())
     }
 
     /// Names of the queues.
@@ -215,6 +236,15 @@ mod tests {
         assert_eq!(queues.depth("Work", at(60)).unwrap(), Depth { visible: 0, in_flight: 1 }, "an old receipt is void");
         queues.delete("Work", &again[0].receipt).unwrap();
         assert_eq!(queues.depth("Work", at(600)).unwrap(), Depth { visible: 0, in_flight: 0 });
+    }
+
+    #[test]
+    fn a_receiver_can_say_for_how_long_a_message_is_invisible() {
+        let queues = queues(&Engine::memory().unwrap());
+        queues.send("Work", "one", at(0)).unwrap();
+        assert_eq!(queues.receive_for("Work", 5, Duration::from_secs(5), at(0)).unwrap().len(), 1);
+        assert_eq!(queues.receive("Work", 5, at(4)).unwrap(), []);
+        assert_eq!(queues.receive("Work", 5, at(5)).unwrap().len(), 1);
     }
 
     #[test]

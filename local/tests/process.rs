@@ -63,7 +63,9 @@ impl Server {
 
     /// Moves the clock; 0 delivers what is waiting.
     async fn advance(&self, minutes: u32) {
-        let moved = self.ask(Ask::new(Method::POST, "/_local/clock").json(json!({"advance_minutes": minutes}))).await;
+        let moved = self
+            .ask(Ask::new(Method::POST, "/_local/clock").json(json!({"advance_minutes": minutes, "step_minutes": 10})))
+            .await;
         assert!(moved.status.is_success(), "{moved:?}");
     }
 
@@ -212,6 +214,70 @@ async fn an_interrupt_stops_it_cleanly() {
     assert!(server.process.wait().unwrap().success());
 }
 
+/// What `parkade dlq` prints, and whether it is content.
+fn dead_letters(server: &Server, arguments: &[&str]) -> (String, bool) {
+    let mut parkade = Command::new(env!("CARGO_BIN_EXE_parkade"));
+    let ran = parkade.arg("dlq").args(arguments).args(["--url", &server.url]).output().unwrap();
+    let text = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    (text, ran.status.success())
+}
+
+/// The laptop's queues as the real SDK reaches them.
+fn sqs(server: &Server) -> aws_sdk_sqs::Client {
+    let endpoint = format!("{}/_local/sqs", server.url);
+    let environment = parkade_runtime::Environment::from_pairs([
+        ("AWS_REGION", "local"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+    ]);
+    aws_sdk_sqs::Client::new(&parkade_runtime::clients::once(&environment).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_letters_are_listed_shown_and_sent_back_and_what_was_done_already_is_not_done_again() {
+    let (server, _) = Server::fresh("dead-letters");
+    register_lot(&server).await;
+    let reservation = server.ask(reserve("given-up")).await.text("/id").to_owned();
+    let payment = server.ask(pay(&reservation)).await.text("/id").to_owned();
+    let (nothing, sound) = dead_letters(&server, &["list"]);
+    assert!(sound && nothing.contains("Nothing was given up."), "{nothing}");
+
+    let given_up = json!({
+        "version": "0", "id": "7d0c1f6e-0000-4000-8000-000000000001", "detail-type": "payment.requested.v1",
+        "source": "parkade", "account": "123456789012", "region": "local", "resources": [], "time": "2027-03-01T08:00:00Z",
+        "detail": {
+            "event_id": "given-up", "occurred_at": "2027-03-01T08:00:00Z", "lot_id": "load",
+            "reservation_id": reservation, "payment_id": payment,
+        },
+    });
+    let queue = sqs(&server).send_message().queue_url(format!("{}/_local/sqs/PaymentsDeadLetters", server.url));
+    queue.message_body(given_up.to_string()).send().await.unwrap();
+    let (listed, _) = dead_letters(&server, &["list"]);
+    let row = listed.lines().find(|line| line.starts_with("PaymentsDeadLetters")).unwrap();
+    assert_eq!(row.split_whitespace().collect::<Vec<_>>(), ["PaymentsDeadLetters", "1", "0"], "{listed}");
+    let (shown, _) = dead_letters(&server, &["show", "payments"]);
+    assert!(shown.contains(&format!("payment.requested.v1  {payment}  received 1 times")), "{shown}");
+    let (hidden, _) = dead_letters(&server, &["redrive", "payments"]);
+    assert!(hidden.contains("0 messages went"), "whoever looks at a message has it for a while: {hidden}");
+    server.advance(1).await;
+    let (sent, sound) = dead_letters(&server, &["redrive", "payments"]);
+    assert!(sound && sent.contains("1 messages went from PaymentsDeadLetters back to Payments."), "{sent}");
+    let (nothing, _) = dead_letters(&server, &["list"]);
+    assert!(nothing.contains("Nothing was given up."), "{nothing}");
+
+    server.advance(1).await;
+    let queues = server.ask(Ask::new(Method::GET, "/_local/queues")).await;
+    assert_eq!((queues.number("/Payments/visible"), queues.number("/Payments/in_flight")), (0, 0), "{queues:?}");
+    let books = server.ask(Ask::new(Method::GET, "/_stripe/_twin/books")).await;
+    assert_eq!(books.body["charges"].as_array().unwrap().len(), 1, "{books:?}");
+
+    let (refused, sound) = dead_letters(&server, &["redrive", "sweep"]);
+    assert!(!sound && refused.contains("a stream or a schedule"), "{refused}");
+    let (refused, sound) = dead_letters(&server, &["show", "letters"]);
+    assert!(!sound && refused.contains("dead-letter queues match \"letters\""), "{refused}");
+}
+
 /// Plays the demo and returns the lines of its summary.
 fn demo(server: &Server, arguments: &[&str]) -> Vec<String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_parkade"));
@@ -222,12 +288,27 @@ fn demo(server: &Server, arguments: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_ends_with_a_completed_stay_and_the_difference_refunded() {
+async fn the_demo_ends_with_receipts_and_books_of_a_stay_and_of_a_cancellation_whose_webhook_came_thrice() {
     let (server, _) = Server::fresh("demo");
     let summary = demo(&server, &[]).join("\n");
-    for line in ["status      completed", "price       2.50 EUR", "paid        4.00 EUR", "refunded    1.50 EUR"] {
+    for line in [
+        "status      completed",
+        "price       2.50 EUR",
+        "paid        4.00 EUR",
+        "refunded    1.50 EUR",
+        "credit_note demo-2027-000002, -1.50 EUR",
+        "the payment is what it was: charged once",
+        "── receipt demo-2027-000003 ──",
+        "── credit note demo-2027-000004 ──",
+        "cancellation_kept       50.00 % of 4.00 = 2.00",
+        "total                   -2.00 EUR",
+        "  cancellation\n  receivable              2.00\n  revenue                -2.00",
+    ] {
         assert!(summary.contains(line), "{line} in\n{summary}");
     }
+    let books = server.ask(Ask::new(Method::GET, "/_stripe/_twin/books")).await;
+    let total = |of: &str| books.body[of].as_array().unwrap().len();
+    assert_eq!((total("charges"), total("refunds")), (2, 2), "{books:?}");
 }
 
 /// The files of messages, by what follows the reservation's code in their names.
@@ -255,6 +336,10 @@ async fn a_driver_who_asks_for_it_is_told_of_booking_start_and_no_show_in_files(
     for _ in 0..9 {
         let moved = json!({"advance_minutes": 180, "step_minutes": 60});
         assert!(server.ask(Ask::new(Method::POST, "/_local/clock").json(moved)).await.status.is_success());
+    }
+    // The refund waits for a few seconds in its queue, then its document in the next.
+    for _ in 0..3 {
+        server.advance(1).await;
     }
     let told = messages(&data, &id);
     assert_eq!(told.len(), 6, "{told:?}");
@@ -291,7 +376,7 @@ async fn the_books_of_the_demo_verify_until_somebody_alters_an_entry() {
         server.advance(1).await;
         let (verified, sound) = ledger(&server, "verify", &[]);
         assert!(sound && Instant::now() < deadline, "{verified}");
-        if verified.contains("demo 2027-03  4 entries, unbroken and in balance") {
+        if verified.contains("demo 2027-03  8 entries, unbroken and in balance") {
             break verified;
         }
     };
@@ -300,17 +385,18 @@ async fn the_books_of_the_demo_verify_until_somebody_alters_an_entry() {
         let row = balances.lines().find(|line| line.trim_start().starts_with(account)).unwrap_or_default();
         row.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(row("clearing"), "clearing EUR 2.19");
-    assert_eq!(row("fees"), "fees EUR 0.31");
+    assert_eq!(row("clearing"), "clearing EUR 3.88");
+    assert_eq!(row("fees"), "fees EUR 0.62");
     assert_eq!(row("receivable"), "receivable EUR 0.00");
-    assert_eq!(row("revenue"), "revenue EUR 2.50");
+    assert_eq!(row("revenue"), "revenue EUR 4.50");
     let stays = server.get("/v1/users/dora/reservations?limit=1".to_owned()).await;
     let (entries, _) = ledger(&server, "show", &["--reservation", stays.text("/items/0/id")]);
-    let causes = ["charge", "stay", "refund", "provider_fee"].map(|cause| entries.contains(&format!("  {cause}  ")));
+    let causes =
+        ["charge", "cancellation", "refund", "provider_fee"].map(|cause| entries.contains(&format!("  {cause}  ")));
     assert_eq!(causes, [true; 4], "{entries}");
     let head = verified.split("end with ").nth(1).and_then(|rest| rest.lines().next()).unwrap().to_owned();
     assert!(ledger(&server, "verify", &["--month", "2027-03", "--known", &head]).1);
-    let other = format!("4:{}", "0".repeat(64));
+    let other = format!("8:{}", "0".repeat(64));
     let (text, sound) = ledger(&server, "verify", &["--month", "2027-03", "--known", &other]);
     assert!(!sound && text.contains("had another hash"), "{text}");
 
@@ -324,7 +410,7 @@ async fn the_books_of_the_demo_verify_until_somebody_alters_an_entry() {
     drop(engine);
     let server = Server::start(&data, None);
     let (text, sound) = ledger(&server, "verify", &[]);
-    assert!(!sound && text.contains("BROKEN: entry 1 "), "{text}");
+    assert!(!sound && text.contains("BROKEN: entry ") && text.contains("#v2#succeeded) is broken"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

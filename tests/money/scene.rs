@@ -34,7 +34,7 @@ pub(crate) struct Scene {
     pub(crate) world: World,
     pub(crate) store: Store,
     pub(crate) twin: Twin,
-    stripe: StripeClient,
+    pub(crate) stripe: StripeClient,
     address: SocketAddr,
     hooks: Arc<Hooks>,
 }

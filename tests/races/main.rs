@@ -18,9 +18,10 @@ use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::Status;
 use parkade_domain::tariff::Tariff;
 use parkade_domain::vehicle::VehicleClass;
-use parkade_store::{Reserve, Store};
+use parkade_store::{Access, CommandError, Reserve, Store};
 use parkade_testkit::{Faults, Rates};
 use parkade_tests::random::seeds;
+use parkade_tests::world::order;
 use parkade_tests::{Random, World, given, invariants};
 
 /// Processes of a race; each has its own client, as each Lambda instance has.
@@ -216,6 +217,39 @@ async fn one_key_sent_twice_at_once_owns_one_spot() {
     }
 }
 
+/// A double submit asks for one charge; the same key with another card is refused, whichever of the two comes first.
+#[tokio::test(start_paused = true)]
+async fn one_key_sent_twice_at_once_is_one_charge_and_never_another_one() {
+    for seed in 0..40 {
+        let world = World::new(Shape::Hourly, 2, policy()).await;
+        let now_s = world.clock.now_s();
+        let new = given::booking(seed, 1, vec![given::window(0, 60)]);
+        let id = new.id;
+        world.store().reserve(&Reserve { new, spot: None, promise: None, now_s }).await.unwrap();
+        let stores = [1, 2, 3].map(|n| {
+            let faults = Faults::none();
+            faults.interleave(seed * 3 + n);
+            world.process(&faults)
+        });
+        let (asked, other) = (order(id, 7, 7, now_s), order(id, 7, 8, now_s));
+        let means = Means::card("pm_card");
+        let (one, two, three) =
+            tokio::join!(stores[0].pay(&asked, &means), stores[1].pay(&asked, &means), stores[2].pay(&other, &means));
+        let equals = if three.is_ok() { 1 } else { 2 };
+        let (made, refused): (Vec<_>, Vec<_>) = [one, two, three].into_iter().partition(Result::is_ok);
+        let made: Vec<_> = made.into_iter().flatten().collect();
+        assert_eq!(made.len(), equals, "seed {seed}: {refused:?}");
+        assert!(made.iter().all(|intent| intent.payment == made[0].payment), "seed {seed}: {made:?}");
+        assert_eq!(made.iter().filter(|intent| !intent.replayed).count(), 1, "seed {seed}: {made:?}");
+        assert!(
+            refused.iter().all(|answer| matches!(answer, Err(CommandError::KeyReused))),
+            "seed {seed}: {refused:?}"
+        );
+        let stored = world.store().dossier(id, &Access::System).await.unwrap().payments;
+        assert_eq!(stored, [made[0].payment.clone()], "seed {seed}");
+    }
+}
+
 /// The defect of the prototype: the caller's own hold was somebody else's to a replay, which answered "taken".
 #[tokio::test]
 async fn a_replay_is_not_taken_by_its_own_hold() {
@@ -252,7 +286,7 @@ async fn a_request_identical_to_one_made_minutes_before_is_written_again() {
 }
 
 async fn stored(store: &Store, request: &Reserve) -> Option<Status> {
-    store.dossier(request.new.id, &parkade_store::Access::System).await.ok().map(|d| d.reservation.status)
+    store.dossier(request.new.id, &Access::System).await.ok().map(|d| d.reservation.status)
 }
 
 /// Safety does not wait for the sweep: expired time is for whoever asks, and the late-comer learns it.
@@ -321,7 +355,7 @@ async fn a_late_overstay_sweep_moves_everybody_who_is_in_the_way() {
     let done = parkade_tests::world::sweep_one(&store, kind, given::id(1), now_s).await.unwrap();
     assert_eq!(done.dossier.reservation.claims, vec![given::window(0, 115)]);
     for key in [2, 3] {
-        let next = store.dossier(given::id(key), &parkade_store::Access::System).await.unwrap().reservation;
+        let next = store.dossier(given::id(key), &Access::System).await.unwrap().reservation;
         assert!(next.status == Status::Confirmed && next.spot != done.dossier.reservation.spot, "{next:?}");
     }
     assert_eq!(world.wrong().await, Vec::<String>::new());

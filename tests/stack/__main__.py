@@ -16,11 +16,12 @@ from pathlib import Path
 
 import checks
 import template as cfn
-from deployment import WEBHOOK_SECRET, Deployment, deploy
-from emulator import Emulator, emulator, free_port, running, wait_until_it_answers
+from deployment import STAGE, WEBHOOK_SECRET, Deployment, deploy
+from emulator import REGION, Emulator, emulator, free_port, running, wait_until_it_answers
 
 LOGS = cfn.ROOT / "target" / "stack-logs"
 DEMO_S_MAX = 240
+DLQ_S_MAX = 60
 LOG_LINES_SHOWN = 60
 
 
@@ -45,13 +46,28 @@ def tell_webhooks(twin_url: str, deployment: Deployment) -> None:
         pass
 
 
-def play_the_demo(deployment: Deployment) -> None:
+def play_the_demo(deployment: Deployment, twin_url: str) -> None:
     """The demo as users run it, against the deployed API."""
-    command = [_binary("parkade"), "demo", "--url", deployment.url]
+    command = [_binary("parkade"), "demo", "--url", deployment.url, "--twin", twin_url]
     say(f"stack: {' '.join(command[1:])}")
     result = subprocess.run(command, timeout=DEMO_S_MAX, check=False)
     if result.returncode != 0:
         raise AssertionError(f"the demo ended with {result.returncode}")
+
+
+def list_dead_letters(stack: Emulator) -> None:
+    """The command that looks after dead letters finds the stage's queues, and nothing in them."""
+    environment = os.environ | {
+        "AWS_ENDPOINT_URL": stack.url,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+    command = [_binary("parkade"), "dlq", "list", "--stage", STAGE]
+    result = subprocess.run(command, env=environment, timeout=DLQ_S_MAX, capture_output=True, text=True, check=False)
+    listed = result.stdout + result.stderr
+    assert result.returncode == 0 and "Nothing was given up." in listed, listed
+    assert f"parkade-{STAGE}-payments-dead-letters" in listed, listed
 
 
 def show_logs(stack: Emulator | None, deployment: Deployment | None) -> None:
@@ -89,11 +105,12 @@ def run() -> int:
             tell_webhooks(twin_url, deployment)
             say(f"stack: template.yaml deployed after {time.monotonic() - began:.1f} s, API on {deployment.url}")
             witness = checks.Witness(stack, deployment)
-            play_the_demo(deployment)
+            play_the_demo(deployment, twin_url)
             facts = checks.Checks(stack, deployment, witness, twin_url)
-            for check in checks.ALL:
+            to_do = [(check, facts) for check in checks.ALL] + [(list_dead_letters, stack)]
+            for check, subject in to_do:
                 try:
-                    check(facts)
+                    check(subject)
                     passed += 1
                     say(f"ok      {check.__doc__}")
                 except AssertionError as error:

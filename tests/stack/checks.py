@@ -24,6 +24,8 @@ EVENTS_EXPECTED = {
     "parking.exit.v1",
     "reservation.completed.v1",
 }
+# What the demo's cancellation puts into the books.
+CAUSES_EXPECTED = {"charge", "cancellation", "refund"}
 # A schedule of one minute fires within the next one; the emulator looks every ten seconds.
 SCHEDULE_S_MAX = 90
 DELIVERY_S_MAX = 30
@@ -108,8 +110,8 @@ class Checks:
         within(DELIVERY_S_MAX, "occupancy items", lambda: bool(self._derived("OCC#")))
 
     def stream_to_books(self) -> None:
-        """The Records stream fired seal-ledger, which sealed the demo's charge and stay."""
-        within(DELIVERY_S_MAX, "sealed entries", lambda: {"charge", "stay"} <= self._sealed_causes())
+        """The Records stream fired seal-ledger, which sealed the demo's charge, cancellation and refund."""
+        within(DELIVERY_S_MAX, "sealed entries", lambda: CAUSES_EXPECTED <= self._sealed_causes())
 
     def schedules(self) -> None:
         """Every schedule of a minute fired its function, and each sweep noted how far it came."""

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Twin;
 use crate::faults::{Chaos, Fault, FaultKind};
+use crate::outbox::resend;
 use crate::params::Command;
 use crate::routes::{execute, respond, tick};
 
@@ -24,6 +25,7 @@ pub(crate) fn router() -> Router<Twin> {
         .route("/_twin/disputes/{id}/{outcome}", post(close_dispute))
         .route("/_twin/payout", post(pay_out))
         .route("/_twin/webhook", post(set_webhook))
+        .route("/_twin/resend/{payment}", post(send_again))
         .route("/_twin/books", get(books))
 }
 
@@ -61,6 +63,14 @@ async fn set_webhook(State(twin): State<Twin>, body: Bytes) -> Response {
             Err(refusal) => json(StatusCode::BAD_REQUEST, &refusal.to_string()),
         },
         Err(error) => json(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+/// Sends the newest event about a payment again.
+async fn send_again(State(twin): State<Twin>, Path(payment): Path<String>) -> Response {
+    match resend(&twin, &payment).await {
+        Some((event, taken)) => json(StatusCode::OK, &serde_json::json!({ "event": event, "taken": taken })),
+        None => json(StatusCode::NOT_FOUND, &"no event about this payment was taken lately"),
     }
 }
 

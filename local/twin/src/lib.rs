@@ -24,6 +24,7 @@
 //! | `GET`, `POST`, `DELETE /_twin/faults` | faults that the next calls meet ([`Fault`]) |
 //! | `POST /_twin/chaos` | faults by chance, from a seed ([`Twin::chaos`]) |
 //! | `POST /_twin/webhook` | `{"url": …, "secret": …}`: where events go from now on |
+//! | `POST /_twin/resend/{payment}` | sends the newest event about a payment of ours again |
 //! | `GET /_twin/books` | every charge, refund and dispute with totals ([`Books`]) |
 //!
 //! With [`Twin::send_events_to`] it also sends Stripe's signed webhooks: of PaymentIntents, SetupIntents, refunds and disputes, and

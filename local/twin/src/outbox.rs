@@ -3,6 +3,7 @@
 //! As with Stripe, an event may come before the answer of the call that made it, more than once, and in any order; faults make each
 //! of that happen for certain. Only what happens while an endpoint is set makes events.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
+/// Events that can be sent again after they were taken.
+const TAKEN_MAX: usize = 100;
 /// How often the twin looks what time has ended by itself.
 const TICK: Duration = Duration::from_secs(1);
 /// The version whose shapes the twin speaks.
@@ -87,6 +90,8 @@ impl Delivery {
 #[derive(Debug, Default)]
 struct State {
     endpoint: Option<Endpoint>,
+    /// What was taken lately, newest first.
+    taken: VecDeque<Event>,
     waiting: Vec<Delivery>,
 }
 
@@ -170,11 +175,27 @@ async fn deliver(twin: Twin) {
     }
 }
 
+/// Delivers the newest event about a payment again, as `stripe events resend` does; its id and whether it was taken. `None` if no event
+/// of it was taken lately.
+pub(crate) async fn resend(twin: &Twin, payment: &str) -> Option<(String, bool)> {
+    let (endpoint, event) = {
+        let state = twin.outbox().state();
+        let is_about =
+            |event: &&Event| event.object.pointer("/metadata/payment").and_then(Value::as_str) == Some(payment);
+        (state.endpoint.clone()?, state.taken.iter().find(is_about).cloned()?)
+    };
+    let taken = send(endpoint, event.body(), twin.present_s()).await;
+    Some((event.id, taken))
+}
+
 /// Delivers once; on failure it waits for its next turn.
 async fn attempt(twin: &Twin, delivery: Delivery) {
     let Some(endpoint) = twin.outbox().state().endpoint.clone() else { return };
     if send(endpoint, delivery.event.body(), twin.present_s()).await {
         twin.ledger().delivered(&delivery.event.id);
+        let taken = &mut twin.outbox().state().taken;
+        taken.truncate(TAKEN_MAX - 1);
+        taken.push_front(delivery.event);
         return;
     }
     let pause = (delivery.pause * 2).min(RETRY_MAX);

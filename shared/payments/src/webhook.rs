@@ -1,7 +1,7 @@
 //! Webhooks: whether a delivery comes from the provider, is fresh, and what it is about.
 //!
-//! A verified event is a hint that something happened, not an order: events come late, twice and in any order, so the receiver
-//! deduplicates by [`Event::id`] and trusts the object's state only as far as its own records allow (M2).
+//! A verified event is a hint that something happened, not an order: events come late, twice and in any order, so the receiver lets its
+//! payments move forward only, and trusts the object's state only as far as its own records allow (M2).
 
 use std::fmt;
 

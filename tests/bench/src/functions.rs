@@ -13,15 +13,16 @@ use crate::Failure;
 use crate::figure::{Figure, Milli, Section};
 use crate::fixture::Fixture;
 use crate::host::Host;
+use crate::webhooks;
 
 /// Where cargo leaves the release binaries.
 const BINARIES: &str = "target/release";
 /// What a zip file with one member named `bootstrap` adds to the compressed bytes.
 const ZIP_HEADERS_BYTES: u64 = 30 + 46 + 22 + 2 * 9;
 /// Requests after which everything that is done once is done.
-const WARM: usize = 21;
+pub(crate) const WARM: usize = 21;
 /// Requests that the warm figure averages over.
-const COUNTED: usize = 100;
+pub(crate) const COUNTED: usize = 100;
 
 /// The functions to look at: `BENCH_FUNCTIONS`, separated by blanks or commas, or all.
 pub(crate) fn names() -> Result<Vec<String>, Failure> {
@@ -67,7 +68,19 @@ pub(crate) async fn measure() -> Result<Section, Failure> {
     Ok(section)
 }
 
-/// Warm requests to `reserve`, and ticks of a sweep, in processes of their own.
+/// What asking Stripe adds to a program that settles payments anyway.
+pub(crate) fn stripe_client() -> Result<Section, Failure> {
+    let mut section = Section::new("The Stripe client and what calls it", &["bytes added to a binary"]);
+    let bytes = |name: &str| -> Result<u64, Failure> { Ok(fs::metadata(binary(name)?)?.len()) };
+    let added = bytes("with_stripe")?.saturating_sub(bytes("without_stripe")?);
+    section.row(
+        "with_stripe − without_stripe (`tests/bench/size`)",
+        [Figure::whole(added).at_most(Milli::whole(600_000))],
+    );
+    Ok(section)
+}
+
+/// Warm requests to `reserve` and `payment-webhook`, and ticks of a sweep, in processes of their own.
 pub(crate) async fn warm() -> Result<Section, Failure> {
     let columns = &["instructions", "voluntary switches", "calls to the store", "peak memory, KB"];
     let mut section = Section::new("Per warm request", columns);
@@ -100,10 +113,13 @@ pub(crate) async fn warm() -> Result<Section, Failure> {
             [instructions, switches, calls.into(), Figure::whole(many.peak_kb)],
         );
     }
+    if wanted.iter().any(|name| name == "payment-webhook") {
+        webhooks::rows(&mut section, &binary("payment-webhook")?).await?;
+    }
     Ok(section)
 }
 
-fn per_request(all: u64, few: u64) -> Milli {
+pub(crate) fn per_request(all: u64, few: u64) -> Milli {
     Milli::ratio(all.saturating_sub(few), COUNTED)
 }
 

@@ -23,6 +23,8 @@ use crate::Failure;
 
 /// How long a run may take. Valgrind makes a function about fifty times slower.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// What webhooks are signed with.
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_bench";
 const CALLGRIND_FILE: &str = "target/callgrind.out";
 
 /// A function that was run until it asked for work that is not there.
@@ -171,6 +173,8 @@ impl Host {
             ("BUS_NAME", "bench".to_owned()),
             ("STRIPE_BASE_URL", format!("http://127.0.0.1:{}", self.port)),
             ("STRIPE_SECRET_KEY", "sk_test_bench".to_owned()),
+            ("STRIPE_WEBHOOK_SECRET", WEBHOOK_SECRET.to_owned()),
+            ("API_URL", "https://api.example.com".to_owned()),
             ("PARKADE_MASTER_KEY", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".to_owned()),
             ("DEV_TOKENS", "on".to_owned()),
         ];

@@ -12,6 +12,7 @@ mod ledger;
 mod search;
 mod sweeps;
 mod units;
+mod webhooks;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -75,6 +76,7 @@ fn run() -> Result<(), Failure> {
     }
     if wants("functions") {
         report.add(runtime.block_on(functions::measure())?);
+        report.add(functions::stripe_client()?);
     }
     if wants("warm") {
         report.add(runtime.block_on(functions::warm())?);

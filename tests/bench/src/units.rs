@@ -100,10 +100,14 @@ async fn whole_life(town: &Fixture, table: &mut Table) -> Result<(), Failure> {
     table.row("search 2 h, 200 spots with 2 bookings each", cost, Limits { deep: Some(1), ..NO_LIMITS });
     let (_, cost) = town.cost(town.store.reserve(&request)).await?;
     step(table, "reserve: hold 2 h, best spot", cost, Limits { deep: Some(2), wru: Some(7), ..NO_LIMITS });
-    let (intent, cost) = town.cost(town.store.pay(&order(id, 2, NOW_S), &Means::card("pm_card_visa"))).await?;
-    step(table, "pay: intent", cost, NO_LIMITS);
+    let (intent, asked) = town.cost(town.store.pay(&order(id, 2, NOW_S), &Means::card("pm_card_visa"))).await?;
+    step(table, "pay: intent", asked, NO_LIMITS);
     let (_, cost) = town.cost(town.store.settle_known(intent, &succeeded(), NOW_S + 1)).await?;
     step(table, "pay: charged, confirmed", cost, NO_LIMITS);
+    let mut whole = asked;
+    whole.usage += cost.usage;
+    whole.deep += cost.deep;
+    table.row("**pay, as a whole**", whole, Limits { deep: Some(3), wru: Some(8), ..NO_LIMITS });
     let (_, cost) = town.cost(town.store.check_in(&order(id, 3, window.start().epoch_s()))).await?;
     step(table, "check-in", cost, NO_LIMITS);
     let (_, cost) = town.cost(town.store.check_out(&order(id, 4, window.end().epoch_s()))).await?;
