@@ -33,11 +33,11 @@ fn cancelled(world: &World, d: &Dossier) -> Dossier {
 }
 
 fn refund(d: &Dossier) -> (RefundReason, Means, i64) {
-    let refunds = d.payments.iter().filter_map(|payment| match payment.kind {
+    let mut refunds = d.payments.iter().filter_map(|payment| match payment.kind {
         PaymentKind::Refund { reason, .. } => Some((reason, payment.means.clone(), payment.amount_minor)),
         PaymentKind::Charge(_) => None,
     });
-    refunds.last().unwrap()
+    refunds.next_back().unwrap()
 }
 
 #[test]
