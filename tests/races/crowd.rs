@@ -261,9 +261,9 @@ impl Crowd {
     /// Pays, and often the charge is carried out at once; sometimes the queue delivers it twice, sometimes only much later.
     async fn pay(&self, store: &Store, id: Option<ReservationId>, random: &mut Random) {
         let Some(id) = id else { return };
-        let means = match random.below(8) {
-            0 => return self.pay_cash(store, id, random).await,
-            1 => Means::Wallet,
+        let means = match random.below(6) {
+            0 | 1 => return self.pay_cash(store, id, random).await,
+            2 => Means::Wallet,
             _ => Means::card("pm_card"),
         };
         let answer = store.pay(&self.command(id), &means).await;
