@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod actions;
+mod rules;
 mod sizes;
 
 use std::time::Duration;
