@@ -113,6 +113,8 @@ problems! {
         "A user keeps at most 10 cards. Remove one first.";
     PlateEnrolled = "plate_enrolled", CONFLICT, "The plate is enrolled by somebody else", false,
         "Another user has enrolled the plate for automatic billing. An operator can settle whose it is.";
+    AmountChanged = "amount_changed", CONFLICT, "Another amount is due", false,
+        "`due_minor` minor units of `currency` are due now; nothing was charged. Show it to the payer, then pay with a new idempotency key.";
     NothingToPay = "nothing_to_pay", CONFLICT, "Nothing is owed", false,
         "The reservation is paid in full, or the change that was owed has been paid out.";
     AlreadyValidated = "already_validated", CONFLICT, "The stay has this validation already", false,

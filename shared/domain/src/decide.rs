@@ -15,12 +15,13 @@ use thiserror::Error;
 
 pub use cash::{CASH_MINOR_MAX, Cash, pay_out, take_cash};
 pub use gate::{check_in, check_out, drive_up, left, overstay, sold_drive_up};
-pub use money::{HOLD_KEPT_BEFORE_S, charged, keep_hold, paid_too_late, pay, refund_declined};
+pub use money::{HOLD_KEPT_BEFORE_S, charged, keep_hold, paid_too_late, pay, pay_exactly, refund_declined};
 pub use plans::{cancel, expire, given_up, missed, modify, no_show, relocate};
 pub use validate::{Uses, validate};
 
 use crate::ids::{LotId, PAYMENTS_PER_RESERVATION_MAX, PaymentId, ReservationId, SpotIndex, UserId};
 use crate::lot::Lot;
+use crate::money::Currency;
 use crate::payment::Payment;
 use crate::policy::{LotPolicy, WindowRefusal};
 use crate::reservation::{Circumstances, Command, Reservation, SealedPlate, StateConflict, Status, VALIDATIONS_MAX};
@@ -166,6 +167,14 @@ pub enum Refusal {
     /// A charge is under way.
     #[error("payment {0} is in progress")]
     PaymentInProgress(PaymentId),
+    /// Another amount is due than the payer has seen.
+    #[error("{due_minor} minor units of {} are due", currency.code())]
+    AmountChanged {
+        /// What is due.
+        due_minor: i64,
+        /// In which currency.
+        currency: Currency,
+    },
     /// All payment numbers are used.
     #[error("a reservation has at most {PAYMENTS_PER_RESERVATION_MAX} payments")]
     TooManyPayments,

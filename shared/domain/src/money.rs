@@ -52,6 +52,17 @@ impl Currency {
         self.0.code()
     }
 
+    /// The steps in which cards move money in this currency, in minor units: 1 but for a few, of which Stripe rounds the third decimal away
+    /// (<https://docs.stripe.com/currencies#special-cases>) or knows no fifths.
+    #[must_use]
+    pub fn card_step_minor(self) -> i64 {
+        match self.code() {
+            "MGA" => 100,
+            "BHD" | "JOD" | "KWD" | "OMR" | "TND" => 10,
+            _ => 1,
+        }
+    }
+
     /// Decimal digits of the minor unit: 0 for JPY, 2 for EUR, 3 for KWD.
     #[must_use]
     pub fn exponent(self) -> u32 {

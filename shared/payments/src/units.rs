@@ -16,10 +16,10 @@ enum Unit {
 }
 
 fn unit(currency: Currency) -> Unit {
-    match currency.code() {
-        "ISK" | "UGX" => Unit::Hundredth,
-        "MGA" => Unit::Hundred,
-        "BHD" | "JOD" | "KWD" | "OMR" | "TND" => Unit::Tens,
+    match (currency.code(), currency.card_step_minor()) {
+        ("ISK" | "UGX", _) => Unit::Hundredth,
+        (_, 100) => Unit::Hundred,
+        (_, 10) => Unit::Tens,
         _ => Unit::Same,
     }
 }

@@ -68,6 +68,9 @@ pub fn refusal_problem(refusal: Refusal) -> Problem {
         }
         Refusal::NotInTill => Problem::new(Code::NotInTill),
         Refusal::PaymentInProgress(id) => Problem::new(Code::PaymentInProgress).member("payment_id", id.to_string()),
+        Refusal::AmountChanged { due_minor, currency } => {
+            Problem::new(Code::AmountChanged).member("due_minor", due_minor).member("currency", currency.code())
+        }
         Refusal::TooManyPayments => Problem::new(Code::PaymentsExhausted),
         // Sweeps ask for what is due, and stored payments add up: anything else is a defect.
         refusal @ (Refusal::NotDue(_) | Refusal::Refund(_)) => Problem::internal(&refusal),

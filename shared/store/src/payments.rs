@@ -4,6 +4,7 @@ use futures::future::join;
 use parkade_domain::calendar::{Allocation, CalendarView, choose};
 use parkade_domain::decide::{self, Change, Dossier, Refusal};
 use parkade_domain::ids::PaymentId;
+use parkade_domain::money::Currency;
 use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus, Word};
 use parkade_domain::reservation::{Mark, Status};
 
@@ -46,6 +47,19 @@ impl Store {
     /// # Errors
     /// [`CommandError`]; [`Refusal::HoldExpired`] after the hold, [`Refusal::PaymentInProgress`] while a charge is under way.
     pub async fn pay(&self, order: &Order, means: &Means) -> Result<Intent, CommandError> {
+        self.pay_exactly(order, means, None).await
+    }
+
+    /// The same, if what is due is what the payer has `seen`: minor units and currency.
+    ///
+    /// # Errors
+    /// As [`Self::pay`]; [`Refusal::AmountChanged`] if another amount is due.
+    pub async fn pay_exactly(
+        &self,
+        order: &Order,
+        means: &Means,
+        seen: Option<(i64, Currency)>,
+    ) -> Result<Intent, CommandError> {
         for _ in 0..TRIES_MAX {
             let before = self.dossier(order.id, &order.access).await?;
             if let Some(known) = before.payments.iter().find(|p| p.mark.key == order.mark.key) {
@@ -54,7 +68,7 @@ impl Store {
                 }
                 return Ok(Intent::known(known.clone(), before));
             }
-            let payment = decide::pay(&before, order.now_s, order.mark, means.clone())?;
+            let payment = decide::pay_exactly(&before, order.now_s, order.mark, means.clone(), seen)?;
             let put = self.put_alone(payment_item::write(&payment), None);
             let (written, tiles) = join(put, self.confirmed_tiles(&before, &payment, order.now_s)).await;
             if written? {

@@ -121,6 +121,13 @@ impl PutLotRequest {
         self.position.check("/position", &mut errors);
         let zone = zone("/time_zone", &self.time_zone, &mut errors);
         let currency = errors.take("/currency", Currency::from_code(&self.currency));
+        if currency.is_some_and(|currency| currency.card_step_minor() != 1) {
+            errors.push(
+                "/currency",
+                FieldCode::Invalid,
+                "cards move this currency only in steps that prices do not keep",
+            );
+        }
         errors.document("/policy", self.policy.validate());
         if let Some(tariff) = &self.tariff {
             check_tariff(&mut errors, "/tariff", tariff, currency);

@@ -1,6 +1,7 @@
 //! Payments.
 
 use parkade_domain::ids::{PaymentId, ReceiptId, ReservationId};
+use parkade_domain::money::Currency;
 use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ pub struct PayRequest {
     /// `true` instead of `payment_method` pays with the user's credit.
     #[serde(default)]
     pub wallet: bool,
+    /// What the payer has seen: if another amount is due by now, nothing is charged.
+    pub amount: Option<AmountView>,
 }
 
 /// A checked [`PayRequest`].
@@ -32,6 +35,8 @@ pub struct PayInput {
     pub reservation: ReservationId,
     /// What with.
     pub with: PayWith,
+    /// What the payer has seen to be due, in minor units.
+    pub seen: Option<(i64, Currency)>,
 }
 
 /// What a driver pays with.
@@ -63,14 +68,23 @@ impl PayRequest {
                 None
             }
         };
-        errors.finish(reservation.zip(with).map(|(reservation, with)| PayInput { reservation, with }))
+        let seen = self.amount.and_then(|amount| {
+            let currency = errors.take("/amount/currency", Currency::from_code(&amount.currency));
+            currency.map(|currency| (amount.amount_minor, currency))
+        });
+        errors.finish(reservation.zip(with).map(|(reservation, with)| PayInput { reservation, with, seen }))
     }
 }
 
 fn token(method: String, errors: &mut FieldErrors) -> Option<String> {
     let method = errors.text("/payment_method", method, METHOD_CHARS_MAX);
-    if method.as_ref().is_some_and(|method| !method.bytes().all(|byte| byte.is_ascii_graphic())) {
-        errors.push("/payment_method", FieldCode::Invalid, "a token of visible ASCII characters");
+    let is_id = |method: &String| method.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if method.as_ref().is_some_and(|method| !(is_id(method) && method.starts_with("pm_"))) {
+        errors.push(
+            "/payment_method",
+            FieldCode::Invalid,
+            "the provider's token of a card: pm_, then letters, digits and _",
+        );
     }
     method
 }
@@ -193,7 +207,7 @@ mod tests {
     fn a_payment_names_a_reservation_and_a_token() {
         let check = |reservation: &str, method: Option<&str>, wallet| {
             let payment_method = method.map(str::to_owned);
-            PayRequest { reservation_id: reservation.to_owned(), payment_method, wallet }.check()
+            PayRequest { reservation_id: reservation.to_owned(), payment_method, wallet, amount: None }.check()
         };
         let id = "res_0000000000001";
         assert_eq!(check(id, Some("pm_card_visa"), false).unwrap().reservation.bits(), 1);

@@ -2,21 +2,40 @@
 
 use super::{Change, Dossier, Refusal, Rules, after, minute};
 use crate::ids::{PAYMENTS_PER_RESERVATION_MAX, PaymentId, SpotIndex};
+use crate::money::Currency;
 use crate::payment::{Means, Payment, PaymentKind, PaymentStatus, Purpose, RefundReason, refundable};
 use crate::policy::RefundTo;
 use crate::reservation::{Command, Mark, Reason, Reservation, Status};
 use crate::settlement;
 
-/// Highest number of a charge: the numbers above it are for refunds, so that an exit or a cancellation can always record one.
-const CHARGES_MAX: u8 = 60;
+/// Highest number of what a driver asks for: charges, and refunds of a change. What is above it holds a refund of each charge and a part of
+/// one more, so that an exit, a cancellation and a charge that comes late can always be recorded.
+const ASKED_FOR_MAX: u8 = (PAYMENTS_PER_RESERVATION_MAX - 3) / 2;
 
 /// The intent to charge what is due.
 ///
 /// # Errors
 /// [`Refusal`] of the state, an expired hold (410), nothing due, or a charge under way.
 pub fn pay(d: &Dossier, now_s: i64, mark: Mark, means: Means) -> Result<Payment, Refusal> {
+    pay_exactly(d, now_s, mark, means, None)
+}
+
+/// The same, if what is due is what the payer has `seen`: minor units and currency.
+///
+/// # Errors
+/// As [`pay`]; [`Refusal::AmountChanged`] if another amount is due.
+pub fn pay_exactly(
+    d: &Dossier,
+    now_s: i64,
+    mark: Mark,
+    means: Means,
+    seen: Option<(i64, Currency)>,
+) -> Result<Payment, Refusal> {
     let (number, purpose) = chargeable(d, now_s)?;
     let r = &d.reservation;
+    if seen.is_some_and(|seen| seen != (r.due_minor(), r.currency)) {
+        return Err(Refusal::AmountChanged { due_minor: r.due_minor(), currency: r.currency });
+    }
     Ok(requested(r, number, PaymentKind::Charge(purpose), r.due_minor(), means, mark, now_s))
 }
 
@@ -36,7 +55,7 @@ pub(super) fn chargeable(d: &Dossier, now_s: i64) -> Result<(u8, Purpose), Refus
     }
     let purpose = if r.status == Status::Held { Purpose::Booking } else { Purpose::Balance };
     let number = next_number(&d.payments)?;
-    if number > CHARGES_MAX {
+    if number > ASKED_FOR_MAX {
         return Err(Refusal::TooManyPayments);
     }
     Ok((number, purpose))
@@ -45,7 +64,7 @@ pub(super) fn chargeable(d: &Dossier, now_s: i64) -> Result<(u8, Purpose), Refus
 /// The intent to bill at the exit what it leaves owed; `None` if nothing is, or if it cannot be asked for now: then it stays a debt.
 pub(super) fn exit_charge(d: &Dossier, exit: &Change, means: &Means, now_s: i64, mark: Mark) -> Option<Payment> {
     let due_minor = exit.reservation.due_minor();
-    let number = next_number(&d.payments).ok().filter(|number| *number <= CHARGES_MAX)?;
+    let number = next_number(&d.payments).ok().filter(|number| *number <= ASKED_FOR_MAX)?;
     if due_minor <= 0 || d.payments.iter().any(Payment::is_open_charge) {
         return None;
     }
@@ -189,6 +208,9 @@ pub(super) fn with_refunds(
     let too_much = -next.due_minor();
     if too_much <= 0 {
         return Ok(Change { reservation: next, payments: Vec::new() });
+    }
+    if reason == RefundReason::Change && next_number(&d.payments)? > ASKED_FOR_MAX {
+        return Err(Refusal::TooManyPayments);
     }
     let parts = settlement::allocate_refund(&refundable(&d.payments), too_much).map_err(Refusal::Refund)?;
     let mut payments: Vec<Payment> = Vec::new();

@@ -188,6 +188,53 @@ fn a_second_charge_waits_for_the_first() {
 }
 
 #[test]
+fn who_has_seen_another_price_is_not_charged() {
+    let world = World::new();
+    let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
+    let (now_s, currency) = (minute(6, 1).epoch_s(), held.reservation.currency);
+    let pay = |seen| decide::pay_exactly(&held, now_s, mark(1), Means::card("pm"), Some(seen));
+    assert_eq!(pay((800, currency)).unwrap().amount_minor, 800);
+    let refused = Err(Refusal::AmountChanged { due_minor: 800, currency });
+    assert_eq!(pay((799, currency)), refused);
+    assert_eq!(pay((800, Currency::from_code("USD").unwrap())), refused);
+}
+
+/// However often a booking was changed and paid before: the last refunds, and a charge that comes after them, find their numbers.
+#[test]
+fn after_as_many_payments_as_a_driver_may_make_all_of_it_can_still_be_given_back() {
+    let world = World::new();
+    let mut d = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
+    let now = minute(6, 1);
+    // Each payment leaves a cent, as an extension would.
+    let open = loop {
+        let key = u64::try_from(d.payments.len()).unwrap();
+        match decide::pay(&d, now.epoch_s(), mark(1_000 + key), Means::card("pm")) {
+            Ok(intent) => {
+                d.payments.push(intent.clone());
+                let before = d.clone();
+                d = charge(&d, &intent, now);
+                d.reservation.price_minor += 1;
+                if decide::pay(&d, now.epoch_s(), mark(999), Means::card("pm")).is_err() {
+                    break before;
+                }
+            }
+            Err(refusal) => panic!("{refusal:?}"),
+        }
+    };
+    let charges = open.payments.len();
+    assert!(charges > 40, "{charges}");
+    let (spot, shorter) = ((d.reservation.spot, Features::default()), window(minute(12, 0), minute(13, 0)));
+    let shorter = decide::modify(&d, world.rules(), now.epoch_s(), mark(1), shorter, spot);
+    assert_eq!(shorter, Err(Refusal::TooManyPayments), "a change waits for nobody's exit");
+    let cancelled =
+        apply(&open, decide::cancel(&open, world.rules(), now.epoch_s(), mark(1), Reason::SpotOutOfService).unwrap());
+    let late = cancelled.payments.iter().find(|p| p.is_open_charge()).unwrap().clone();
+    let done = charge(&cancelled, &late, now);
+    assert_eq!(done.reservation.paid_minor, done.reservation.refunded_minor);
+    assert_eq!(done.payments.len(), 2 * charges);
+}
+
+#[test]
 fn a_no_show_keeps_half_and_nothing_while_the_gate_was_offline() {
     let world = World::new();
     let d = world.confirmed();
