@@ -14,10 +14,15 @@ use parkade_payments::{
 use parkade_store::{Intent, Store};
 use tracing::{info, warn};
 
-use crate::{ASKED_WITHIN_S, Cashier, Failure, only};
+use crate::{ASKED_WITHIN_S, Cashier, Failure, is_spent, only};
 
 /// The first and only try under a payment's number: a driver who wants to try again makes a new payment.
 const ATTEMPT: u32 = 1;
+/// Keys with which a charge is called off, one after the other while each answers the same 5xx: calling off twice changes nothing.
+const CANCEL_ATTEMPTS: u32 = 3;
+/// How long after its request a charge that the provider's search does not find was not made: the search lags by an hour at most. Well
+/// inside the hours for which the queue asks, so that nobody has to redrive it.
+pub const FOUND_WITHIN_S: i64 = 3_600;
 /// A means of payment that does not exist, so that nothing can be charged with it.
 const NO_METHOD: &str = "pm_parkade_was_this_key_used";
 /// What the driver is told when the provider only names a status.
@@ -84,7 +89,7 @@ impl Cashier {
                 warn!(payment.id = %payment.id, "the provider refused {}: {code:?}", payment.id);
                 return Ok(Some(Word::Declined { code: NOT_ACCEPTED.to_owned() }));
             }
-            Err(PaymentError::Unknown(Uncertainty::ServerError { replayed: true, .. })) => return Ok(None),
+            Err(error) if is_spent(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         // An answer that was not final is repeated for ever: the charge itself knows better.
@@ -111,8 +116,7 @@ impl Cashier {
             return self.follow(intent, now_s).await;
         }
         let id = reference(payment)?;
-        let key = provider_key(&self.stage, Purpose::Cancel, payment.id, ATTEMPT);
-        let charge = match self.stripe.cancel_payment_intent(&id, &key).await {
+        let charge = match self.cancel(payment, &id).await {
             Ok(charge) => charge,
             // It has taken money, or is called off already.
             Err(PaymentError::Refused { .. }) => self.stripe.retrieve_payment_intent(&id).await?,
@@ -122,14 +126,25 @@ impl Cashier {
         self.record(intent, &word, now_s).await
     }
 
-    /// Finds the charge by our payment's id, for a key that is too old or tells nothing.
+    async fn cancel(&self, payment: &Payment, id: &ProviderId) -> Result<Charge, PaymentError> {
+        let mut attempt = ATTEMPT;
+        loop {
+            let key = provider_key(&self.stage, Purpose::Cancel, payment.id, attempt);
+            match self.stripe.cancel_payment_intent(id, &key).await {
+                Err(error) if is_spent(&error) && attempt < CANCEL_ATTEMPTS => attempt += 1,
+                other => return other,
+            }
+        }
+    }
+
+    /// Finds the charge by our payment's id, for a key that is too old or spent: if there is none, there never will be. Should the search
+    /// have been wrong, the provider tells of the charge by itself or the reconciliation finds it, and its word wins.
     async fn look_up(&self, intent: Intent, now_s: i64) -> Result<Payment, Failure> {
         let payment = &intent.payment;
         let found = only(self.stripe.find_payment_intents(&payment.id.to_string()).await?)?;
         let word = match found {
             Some(charge) => word_of(payment, &charge)?,
-            // The search lags by an hour at most, so about an old payment it is right.
-            None if now_s - payment.requested_at_s > ASKED_WITHIN_S => Word::Void,
+            None if now_s - payment.requested_at_s > FOUND_WITHIN_S => Word::Void,
             None => return Err(Failure::NotFinal),
         };
         self.record(intent, &word, now_s).await
@@ -141,11 +156,8 @@ impl Cashier {
         match self.breaker.around(now_s, self.stripe.create_payment_intent(&request)).await? {
             Err(PaymentError::Unknown(Uncertainty::KeyReused)) => Ok(true),
             // The request was judged by its content, or the key is bound to this very request: there was no earlier one.
-            Err(
-                PaymentError::Refused { .. }
-                | PaymentError::Declined { .. }
-                | PaymentError::Unknown(Uncertainty::ServerError { replayed: true, .. }),
-            ) => Ok(false),
+            Err(PaymentError::Refused { .. } | PaymentError::Declined { .. }) => Ok(false),
+            Err(error) if is_spent(&error) => Ok(false),
             Err(error) => Err(error.into()),
             Ok(_) => Err(Failure::Inconsistent("the provider knows a means of payment that does not exist")),
         }
