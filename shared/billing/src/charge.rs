@@ -76,7 +76,7 @@ impl Cashier {
         let absent = payment.kind == PaymentKind::Charge(PaymentPurpose::Exit);
         let presence = if absent { Presence::OffSession } else { Presence::OnSession };
         let terms = ChargeTerms { capture: Capture::Automatic, presence };
-        let answer = self.breaker.around(now_s, self.stripe.create_payment_intent_on(&request, terms)).await?;
+        let answer = self.call(now_s, self.stripe.create_payment_intent_on(&request, terms)).await?;
         let charge = match answer {
             Ok(charge) => charge,
             Err(PaymentError::Declined { code, decline_code }) => {
@@ -95,7 +95,7 @@ impl Cashier {
         // An answer that was not final is repeated for ever: the charge itself knows better.
         let charge = match charge.status {
             ChargeStatus::Processing | ChargeStatus::RequiresCapture | ChargeStatus::RequiresAction => {
-                self.stripe.retrieve_payment_intent(&charge.payment_intent).await?
+                self.call(now_s, self.stripe.retrieve_payment_intent(&charge.payment_intent)).await??
             }
             _ => charge,
         };
@@ -104,7 +104,8 @@ impl Cashier {
 
     /// What became of a charge that the provider has named.
     async fn follow(&self, intent: Intent, now_s: i64) -> Result<Payment, Failure> {
-        let charge = self.stripe.retrieve_payment_intent(&reference(&intent.payment)?).await?;
+        let id = reference(&intent.payment)?;
+        let charge = self.call(now_s, self.stripe.retrieve_payment_intent(&id)).await??;
         let word = word_of(&intent.payment, &charge)?;
         self.record(intent, &word, now_s).await
     }
@@ -116,23 +117,28 @@ impl Cashier {
             return self.follow(intent, now_s).await;
         }
         let id = reference(payment)?;
-        let charge = match self.cancel(payment, &id).await {
+        let charge = match self.cancel(payment, &id, now_s).await? {
             Ok(charge) => charge,
             // It has taken money, or is called off already.
-            Err(PaymentError::Refused { .. }) => self.stripe.retrieve_payment_intent(&id).await?,
+            Err(PaymentError::Refused { .. }) => self.call(now_s, self.stripe.retrieve_payment_intent(&id)).await??,
             Err(error) => return Err(error.into()),
         };
         let word = word_of(payment, &charge)?;
         self.record(intent, &word, now_s).await
     }
 
-    async fn cancel(&self, payment: &Payment, id: &ProviderId) -> Result<Charge, PaymentError> {
+    async fn cancel(
+        &self,
+        payment: &Payment,
+        id: &ProviderId,
+        now_s: i64,
+    ) -> Result<Result<Charge, PaymentError>, Failure> {
         let mut attempt = ATTEMPT;
         loop {
             let key = provider_key(&self.stage, Purpose::Cancel, payment.id, attempt);
-            match self.stripe.cancel_payment_intent(id, &key).await {
+            match self.call(now_s, self.stripe.cancel_payment_intent(id, &key)).await? {
                 Err(error) if is_spent(&error) && attempt < CANCEL_ATTEMPTS => attempt += 1,
-                other => return other,
+                other => return Ok(other),
             }
         }
     }
@@ -141,7 +147,8 @@ impl Cashier {
     /// have been wrong, the provider tells of the charge by itself or the reconciliation finds it, and its word wins.
     async fn look_up(&self, intent: Intent, now_s: i64) -> Result<Payment, Failure> {
         let payment = &intent.payment;
-        let found = only(self.stripe.find_payment_intents(&payment.id.to_string()).await?)?;
+        let name = payment.id.to_string();
+        let found = only(self.call(now_s, self.stripe.find_payment_intents(&name)).await??)?;
         let word = match found {
             Some(charge) => word_of(payment, &charge)?,
             None if now_s - payment.requested_at_s > FOUND_WITHIN_S => Word::Void,
@@ -153,7 +160,7 @@ impl Cashier {
     /// Whether the provider knows a request with the payment's key. Takes no money whatever the answer.
     async fn was_asked(&self, payment: &Payment, now_s: i64) -> Result<bool, Failure> {
         let request = self.request(payment, NO_METHOD, None)?;
-        match self.breaker.around(now_s, self.stripe.create_payment_intent(&request)).await? {
+        match self.call(now_s, self.stripe.create_payment_intent(&request)).await? {
             Err(PaymentError::Unknown(Uncertainty::KeyReused)) => Ok(true),
             // The request was judged by its content, or the key is bound to this very request: there was no earlier one.
             Err(PaymentError::Refused { .. } | PaymentError::Declined { .. }) => Ok(false),

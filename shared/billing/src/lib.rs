@@ -25,6 +25,7 @@ mod refund;
 mod saved;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parkade_domain::decide::{HOLD_KEPT_BEFORE_S, Refusal};
 use parkade_domain::ids::{PaymentId, ReservationId};
@@ -33,6 +34,7 @@ use parkade_domain::reservation::Status;
 use parkade_payments::{Charge, PaymentError, StripeClient, Uncertainty};
 use parkade_store::{Access, Cause, CommandError, Done, Intent, Order, Store, StoreError};
 use thiserror::Error;
+use tokio::time::{Instant, timeout_at};
 
 use breaker::SharedBreaker;
 
@@ -52,6 +54,8 @@ pub struct Cashier {
     /// Which deployment this is: part of every provider key, so that two never share one.
     stage: Arc<str>,
     breaker: SharedBreaker,
+    /// When its calls of the provider end at the latest.
+    until: Option<Instant>,
 }
 
 /// Why something was not done. Asking again is safe, and after some tries a person looks at it.
@@ -117,7 +121,29 @@ impl Cashier {
     /// A cashier of one stage.
     #[must_use]
     pub fn new(store: Store, stripe: StripeClient, stage: &str) -> Self {
-        Self { breaker: SharedBreaker::new(store.clone()), store, stripe, stage: stage.into() }
+        Self { breaker: SharedBreaker::new(store.clone()), store, stripe, stage: stage.into(), until: None }
+    }
+
+    /// The same cashier for somebody who waits only so long for the provider, all calls together. One that is cut off is a time-out like any
+    /// other: its outcome is unknown, and it counts against the provider.
+    #[must_use]
+    pub fn within(&self, patience: Duration) -> Self {
+        Self { until: Some(Instant::now() + patience), ..self.clone() }
+    }
+
+    /// One call of the provider: not while it is away, and not longer than somebody waits for it.
+    async fn call<T>(
+        &self,
+        now_s: i64,
+        call: impl Future<Output = Result<T, PaymentError>>,
+    ) -> Result<Result<T, PaymentError>, Failure> {
+        let Some(until) = self.until else { return self.breaker.around(now_s, call).await };
+        let too_late = || Err(Uncertainty::TimedOut.into());
+        if until <= Instant::now() {
+            return Ok(too_late());
+        }
+        let timed = async { timeout_at(until, call).await.unwrap_or_else(|_| too_late()) };
+        self.breaker.around(now_s, timed).await
     }
 
     /// The records.

@@ -39,7 +39,7 @@ impl Cashier {
                 Ok(answer) => return Ok(word_of(&answer)),
                 Err(PaymentError::Declined { code, .. }) => return Ok(Word::Declined { code }),
                 Err(error) if is_spent(&error) => {
-                    if let Some(word) = self.find_refund(refund, charge).await? {
+                    if let Some(word) = self.find_refund(refund, charge, now_s).await? {
                         return Ok(word);
                     }
                 }
@@ -52,7 +52,7 @@ impl Cashier {
     /// Asks for a refund whose key the provider may have forgotten: first whether it was made, then with the first key. It names a new
     /// request now, or repeats what it came to. No other key: its saved answer may be forgotten while somebody acts on it.
     async fn ask_refund_anew(&self, refund: &Payment, charge: &ProviderId, now_s: i64) -> Result<Word, Failure> {
-        if let Some(word) = self.find_refund(refund, charge).await? {
+        if let Some(word) = self.find_refund(refund, charge, now_s).await? {
             return Ok(word);
         }
         match self.ask_refund_once(refund, charge, ATTEMPT, now_s).await? {
@@ -80,12 +80,13 @@ impl Cashier {
             reservation: refund.id.reservation.to_string(),
             payment: refund.id.to_string(),
         };
-        self.breaker.around(now_s, self.stripe.refund(&request)).await
+        self.call(now_s, self.stripe.refund(&request)).await
     }
 
     /// Finds the refund by our payment's id; `None` proves that there is none, because the list of a charge's refunds does not lag.
-    async fn find_refund(&self, refund: &Payment, charge: &ProviderId) -> Result<Option<Word>, Failure> {
-        let found = self.stripe.find_refunds(charge, &refund.id.to_string()).await?;
+    async fn find_refund(&self, refund: &Payment, charge: &ProviderId, now_s: i64) -> Result<Option<Word>, Failure> {
+        let name = refund.id.to_string();
+        let found = self.call(now_s, self.stripe.find_refunds(charge, &name)).await??;
         match found.as_slice() {
             [] => Ok(None),
             [one] => Ok(Some(word_of(one))),
