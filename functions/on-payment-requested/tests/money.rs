@@ -16,7 +16,7 @@ use parkade_domain::ids::{PaymentId, ReservationId};
 use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Reason, Status};
-use parkade_payments::{Config, ProviderId, RefundRequest, SecretKey, StripeClient};
+use parkade_payments::{ChargeStatus, Config, ProviderId, RefundRequest, SecretKey, StripeClient};
 use parkade_store::{Access, Cause, Order, Reserve, Store};
 use parkade_testkit::Faults;
 use parkade_tests::World;
@@ -379,6 +379,38 @@ async fn a_card_that_asks_its_driver_waits_and_is_called_off_when_the_reservatio
         // Who answered in the last moment has paid, and gets the spot that is still free (M3).
         let status = if answered { Status::Confirmed } else { Status::Expired };
         assert_eq!(scene.dossier(id(1)).await.reservation.status, status);
+        scene.agree(id(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_card_that_asks_the_driver_of_a_reservation_that_has_ended_meanwhile_is_called_off() {
+    for ended_while_asking in [false, true] {
+        let scene = Scene::new(2).await;
+        let payment = scene.paying(1, "pm_card_authenticationRequired").await;
+        let faults = Faults::none();
+        if ended_while_asking {
+            let store = scene.store.clone();
+            // Just before the first call of the store that follows the charge.
+            faults.add_hook(move |call| {
+                let (store, strikes) = (store.clone(), call.number == 3);
+                async move {
+                    if strikes {
+                        let cancel = order(id(1), 2_000, 1, T0_S + 20);
+                        store.cancel(&cancel, Reason::DriverCancelled).await.unwrap();
+                    }
+                }
+            });
+        } else {
+            scene.fault(FaultKind::ExecuteThenDropReply, Target::Charge, 1);
+            assert!(!scene.deliver(payment).await);
+            scene.cancel(id(1)).await;
+        }
+        assert!(deliver(&scene.process(&faults), payment, 40).await);
+        let (ended, _) = scene.store.payment(payment, &Access::System).await.unwrap();
+        assert_eq!((ended.status, ended.client_secret.is_none()), (PaymentStatus::Void, true), "{ended_while_asking}");
+        let charge = ProviderId::new(ended.provider_reference.unwrap()).unwrap();
+        assert_eq!(scene.stripe.retrieve_payment_intent(&charge).await.unwrap().status, ChargeStatus::Canceled);
         scene.agree(id(1)).await;
     }
 }

@@ -11,7 +11,7 @@ use parkade_payments::{
     Capture, Charge, ChargeRequest, ChargeStatus, ChargeTerms, PaymentError, Presence, ProviderId, Purpose,
     Uncertainty, provider_key,
 };
-use parkade_store::{Intent, Store};
+use parkade_store::{Access, Intent, Store};
 use tracing::{info, warn};
 
 use crate::{ASKED_WITHIN_S, Cashier, Failure, is_spent, only};
@@ -61,10 +61,24 @@ impl Cashier {
             return self.record(intent, &Word::Void, now_s).await;
         }
         match self.ask(payment, now_s).await? {
-            Some(word) => self.record(intent, &word, now_s).await,
+            Some(word) => self.record_asked(intent, &word, now_s).await,
             // The key answers the same error for ever.
             None => self.look_up(intent, now_s).await,
         }
+    }
+
+    /// Records the answer to a request. If the driver is to answer the card's issuer first, and the reservation has ended meanwhile, nobody
+    /// else would end the charge: whoever heard of the end has found nothing to call off.
+    async fn record_asked(&self, intent: Intent, word: &Word, now_s: i64) -> Result<Payment, Failure> {
+        let payment = self.record(intent, word, now_s).await?;
+        if payment.status != PaymentStatus::Requested || payment.client_secret.is_none() {
+            return Ok(payment);
+        }
+        let (payment, dossier) = self.store.payment(payment.id, &Access::System).await?;
+        if payment.status != PaymentStatus::Requested || Store::is_wanted(&dossier, &payment) {
+            return Ok(payment);
+        }
+        self.end_open_charge(Intent::known(payment, dossier), now_s).await
     }
 
     /// Asks for the charge by its key. `None` if the key has nothing to say any more.
