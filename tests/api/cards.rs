@@ -130,6 +130,20 @@ async fn a_card_that_is_removed_while_it_is_kept_stays_removed() {
 }
 
 #[tokio::test]
+async fn a_saved_card_pays_for_a_booking_of_its_user_only() {
+    let (api, twin) = Api::with_twin().await;
+    let method = saved(&api, &twin, "k", "pm_card_visa").await;
+    let id = api.held("r", booking("12:00", "13:00")).await;
+    let pay = json!({"reservation_id": id, "payment_method": method});
+    api.post("/v1/payments", ALICE, "p", pay).await.expect(201);
+    assert_eq!(charged(&twin), 200);
+    let bobs = api.post("/v1/reservations", BOB, "b", booking("12:00", "13:00")).await.expect(201).text("id");
+    let pay = json!({"reservation_id": bobs, "payment_method": method});
+    api.post("/v1/payments", BOB, "p", pay).await.refused(402, "payment_declined");
+    assert_eq!(charged(&twin), 200);
+}
+
+#[tokio::test]
 async fn what_the_provider_refuses_for_good_is_not_asked_for_again() {
     let (api, _twin) = Api::with_twin().await;
     // A customer that was deleted at the provider.

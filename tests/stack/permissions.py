@@ -78,6 +78,7 @@ CALLS: dict[str, Needs] = {
     "cashier.remove_card(": _needs(Records="Query GetItem PutItem DeleteItem ConditionCheckItem"),
     "store.payer(": _needs(Records="GetItem"),
     "store.cards(": _needs(Records="Query"),
+    "store.means_of(": _needs(Records="GetItem"),
     "store.bill_automatically(": _needs(Records="GetItem PutItem DeleteItem ConditionCheckItem"),
     "store.enrolled(": _needs(Records="GetItem"),
     "store.reserve(": _all(COMMAND, FREE_SPOTS, _needs(Derived="GetItem")),

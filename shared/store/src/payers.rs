@@ -6,6 +6,7 @@
 
 use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem};
+use futures::future::join;
 use parkade_domain::ids::UserId;
 use parkade_domain::payment::Means;
 
@@ -239,6 +240,19 @@ impl Store {
     pub(crate) async fn automatic_means(&self, user: &UserId) -> Result<Option<Means>, StoreError> {
         let Some(Payer { customer, automatic: Some(method), .. }) = self.payer(user).await? else { return Ok(None) };
         Ok(Some(Means::Provider { method: Some(method), customer: Some(customer) }))
+    }
+
+    /// How a user pays with a means of the provider's: with the customer if it is a saved card, which cannot be charged without.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn means_of(&self, user: &UserId, method: &str) -> Result<Means, StoreError> {
+        let key = keyed(keys::owner_partition(user), keys::card_sort(method));
+        let get = self.client.get_item().table_name(&self.tables.records).set_key(Some(key));
+        let (card, payer) = join(get.send(), self.payer(user)).await;
+        let saved = card.map_err(|error| classify("GetItem", &error))?.item.is_some();
+        let customer = payer?.filter(|_| saved).map(|payer| payer.customer);
+        Ok(Means::Provider { method: Some(method.to_owned()), customer })
     }
 
     fn card_exists(&self, user: &UserId, method: &str) -> Result<TransactWriteItem, StoreError> {
