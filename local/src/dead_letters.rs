@@ -21,6 +21,8 @@ const BATCH_MAX: i32 = 10;
 const SHOWN_FOR_S: i32 = 30;
 /// How long a message may take on its way back.
 const REDRIVEN_FOR_S: i32 = 120;
+/// With a wait SQS asks all of its servers; without, an empty answer says little.
+const WAIT_S: i32 = 2;
 /// Messages printed or redriven by one command; the next one goes on.
 const MESSAGES_MAX: usize = 1_000;
 
@@ -168,6 +170,7 @@ impl Letters {
             .queue_url(url)
             .max_number_of_messages(BATCH_MAX)
             .visibility_timeout(hidden_for_s)
+            .wait_time_seconds(WAIT_S)
             .message_system_attribute_names(MessageSystemAttributeName::All);
         Ok(asked.send().await.map_err(failed("ReceiveMessage"))?.messages.unwrap_or_default())
     }

@@ -64,6 +64,7 @@ routes! {
     "PATCH" "/v1/reservations/{id}" => modify;
     "PUT" "/v1/reservations/{id}/cancel" => cancel;
     "DELETE" "/v1/reservations/{id}" => cancel;
+    "POST" "/v1/reservations/{id}/validations" => validate;
     "POST" "/v1/payments" => pay with pay;
     "POST" "/v1/users/{id}/payment-methods" => payment_methods with cards;
     "GET" "/v1/users/{id}/payment-methods" => payment_methods with cards;
@@ -73,6 +74,7 @@ routes! {
     "GET" "/v1/payments/{id}" => get_payment;
     "GET" "/v1/users/{id}/payments" => list_payments;
     "GET" "/v1/receipts/{id}" => get_receipt;
+    "GET" "/v1/users/{id}/wallet" => get_wallet;
     "GET" "/v1/lots/{lot}/spots" => list_spots;
     "GET" "/v1/lots/{lot}/spots/{spot}" => get_spot;
     "PUT" "/v1/lots/{lot}" => put_lot;
@@ -84,6 +86,10 @@ routes! {
     "PUT" "/v1/lots/{lot}/tariffs/{version}/publication" => tariffs;
     "DELETE" "/v1/lots/{lot}/tariffs/{version}/publication" => tariffs;
     "POST" "/v1/lots/{lot}/tariffs/{version}/simulation" => tariffs;
+    "POST" "/v1/lots/{lot}/tills/{till}/payments" => tills;
+    "POST" "/v1/lots/{lot}/tills/{till}/payouts" => tills;
+    "POST" "/v1/lots/{lot}/tills/{till}/counts" => tills;
+    "GET" "/v1/lots/{lot}/tills/{till}/counts" => tills;
     "PUT" "/v1/lots/{lot}/spots" => put_spots;
     "PUT" "/v1/lots/{lot}/spots/{spot}/status" => set_spot_status;
     "GET" "/v1/lots/{lot}/ledger" => get_ledger;

@@ -19,6 +19,14 @@ fn body(path: &str, id: &str) -> Value {
         "/v1/reservations" => booking("15:00", "16:00"),
         "/v1/reservations/{id}" => json!({"spot_id": "A2"}),
         "/v1/payments" => json!({"reservation_id": id, "payment_method": "pm_1"}),
+        "/v1/reservations/{id}/validations" => json!({"validation": "code"}),
+        "/v1/lots/{lot}/tills/{till}/payments" => {
+            json!({"reservation_id": id, "tendered": {"amount_minor": 500, "currency": "EUR"}})
+        }
+        "/v1/lots/{lot}/tills/{till}/payouts" => {
+            json!({"payment_id": format!("pay_{}_2", id.trim_start_matches("res_"))})
+        }
+        "/v1/lots/{lot}/tills/{till}/counts" => json!({"counted": {"amount_minor": 500, "currency": "EUR"}}),
         "/v1/lots/{lot}" => lot(),
         "/v1/lots/{lot}/spots" => json!({"spots": [{"number": "C1", "zone": "C", "size": "large"}]}),
         "/v1/lots/{lot}/spots/{spot}/status" => json!({"status": "in_service"}),
@@ -47,9 +55,13 @@ async fn ask(api: &Api, (method, path): (&str, &str), token: Option<&str>, id: &
         "/v1/lots" => "?near=52.52,13.4",
         _ => "",
     };
-    let uri =
-        path.replace("{id}", resource).replace("{lot}", "central").replace("{spot}", "A1").replace("{version}", "1")
-            + query;
+    let uri = path
+        .replace("{id}", resource)
+        .replace("{lot}", "central")
+        .replace("{till}", "kiosk-1")
+        .replace("{spot}", "A1")
+        .replace("{version}", "1")
+        + query;
     let call = match token {
         Some(token) => api.call(method, &uri, token),
         None => api.anonymous(method, &uri),
@@ -84,8 +96,9 @@ async fn what_is_somebody_elses_does_not_exist() {
             ("POST", "/v1/quotes") => (404, 404, 404),
             // A receipt shows nothing that its bearer does not know.
             ("POST", "/v1/prices/explain") => (200, 200, 200),
-            (_, path) if path.starts_with("/v1/lots/{lot}/tariffs") => (403, 403, 403),
+            (_, path) if path.starts_with("/v1/lots/{lot}/tariffs") || path.contains("/tills/") => (403, 403, 403),
             (_, path) if path.starts_with("/v1/users/{id}/") => (404, 404, 404),
+            (_, "/v1/reservations/{id}/validations") => (403, 404, 403),
             (_, "/v1/lots/{lot}/ledger" | "/v1/reconciliation/ledger") => (403, 403, 403),
             (_, path) if path.starts_with("/v1/reconciliation/exceptions") => (403, 403, 403),
             ("PATCH" | "DELETE", _) | (_, "/v1/payments" | "/v1/reservations/{id}/cancel") => (404, 404, 403),
@@ -95,7 +108,16 @@ async fn what_is_somebody_elses_does_not_exist() {
             ("GET", _) => (200, 200, 200),
             other => panic!("say who may use {other:?}"),
         };
-        for (token, expected) in [(BOB, drivers), (foreign_operator, operators), (foreign_gate, gates)] {
+        // A merchant reaches as little as a stranger's gate, also where it is called like the driver; only what it gives it may look for.
+        let merchants = if route.1.ends_with("/validations") { 404 } else { gates };
+        let all = [
+            (BOB, drivers),
+            (foreign_operator, operators),
+            (foreign_gate, gates),
+            ("dev.merchant.alice.elsewhere", merchants),
+            ("dev.merchant.alice.central", merchants),
+        ];
+        for (token, expected) in all {
             let (status, code) = ask(&api, *route, Some(token), &id).await;
             assert_eq!(status, expected, "{route:?} {token} {code}");
             match status {
@@ -104,6 +126,7 @@ async fn what_is_somebody_elses_does_not_exist() {
                 404 if route.1.contains("/payment-methods") || route.1.ends_with("/automatic-payment") => {
                     assert_eq!(code, "payment_method_not_found");
                 }
+                404 if code == "validation_not_found" => assert_eq!(token, "dev.merchant.alice.central"),
                 404 => assert_eq!(code, "reservation_not_found"),
                 403 => assert_eq!(code, "forbidden"),
                 _ => {}

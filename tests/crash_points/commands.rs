@@ -1,13 +1,16 @@
 //! Every command of the store, each with what it needs.
 
-use parkade_domain::decide::Dossier;
+use parkade_domain::decide::{Cash, Dossier};
 use parkade_domain::geometry::Shape;
-use parkade_domain::ids::{PaymentId, ReceiptId, UserId};
+use parkade_domain::ids::{PaymentId, ReceiptId, TillId, UserId};
 use parkade_domain::payment::{ClientSecret, Means, Word};
-use parkade_domain::policy::LotPolicy;
+use parkade_domain::policy::{LotPolicy, RefundTo};
 use parkade_domain::reservation::{DueKind, Reason};
+use parkade_domain::tariff::RuleId;
+use parkade_domain::till::Counted;
 use parkade_store::{
-    Access, Card, Cause, CommandError, Done, Modification, Order, OutOfService, PayerError, Reserve, Store, WalkIn,
+    Access, Card, Cause, CommandError, Done, Intent, Modification, Order, OutOfService, PayerError, Reserve, Store,
+    WalkIn,
 };
 use parkade_tests::given::{self, T0, booking, id, window};
 use parkade_tests::world::{order, sweep_one};
@@ -61,6 +64,18 @@ enum Before {
     /// As [`Before::Returned`], and the driver's bank has sent it back.
     SentBack,
     OutOfService,
+    /// A charge to credit is requested, of which there is enough.
+    ChargedToCredit,
+    /// As [`Before::ChargedToCredit`], and there is too little.
+    ChargedToTooLittleCredit,
+    /// As [`Before::ChargedToCredit`], but the hold ran out meanwhile and somebody else took the only spot.
+    ChargedToCreditTooLate,
+    /// Cancelled: a refund to the wallet is requested.
+    RefundedAsCredit,
+    /// A drive-up that has left and owes money.
+    Owing,
+    /// As [`Before::Owing`], paid in cash: the till owes change.
+    ChangeOwed,
 }
 
 /// What is asked.
@@ -72,6 +87,12 @@ enum Ask {
     },
     Pay,
     Settle,
+    ByCredit,
+    /// What is put in, and what is given back of it.
+    TakeCash(i64, Option<i64>),
+    PayOut,
+    Count,
+    Validate(&'static str),
     Void,
     /// The card's issuer asks the driver.
     Challenge,
@@ -159,6 +180,21 @@ pub(crate) fn cases() -> Vec<Case> {
         case("pay", "forget a card", Before::Card, 0, Ask::ForgetCard),
         case("document", "issue a receipt", Before::Confirmed, 0, Ask::Document),
         case("document", "issue a receipt and its credit note", Before::Returned, 0, Ask::Document),
+        case("credit", "take credit", Before::ChargedToCredit, 0, Ask::ByCredit),
+        case("credit", "decline what credit does not cover", Before::ChargedToTooLittleCredit, 0, Ask::ByCredit),
+        case("credit", "take and give back credit too late", Before::ChargedToCreditTooLate, 0, Ask::ByCredit),
+        case("credit", "give credit", Before::RefundedAsCredit, 0, Ask::ByCredit),
+        case("till", "take cash for a booking", Before::Held, 0, Ask::TakeCash(1_000, None)),
+        case("till", "keep what there are no coins for", Before::Held, 0, Ask::TakeCash(1_000, Some(0))),
+        case("till", "take a part of a debt", Before::Owing, 0, Ask::TakeCash(100, None)),
+        case("till", "take a debt and owe change", Before::Owing, 0, Ask::TakeCash(1_000, Some(500))),
+        case("till", "pay out change", Before::ChangeOwed, 0, Ask::PayOut),
+        case("till", "count a till", Before::ChangeOwed, 0, Ask::Count),
+        case("till", "count a new till", Before::Nothing, 0, Ask::Count),
+        case("validation", "give a hold all it costs", Before::Held, 0, Ask::Validate("code")),
+        case("validation", "give half of a hold", Before::Held, 0, Ask::Validate("half")),
+        case("validation", "give what was paid back", Before::Confirmed, 0, Ask::Validate("half")),
+        case("validation", "give towards a drive-up", Before::DriveUp, 60, Ask::Validate("half")),
         case("change", "cancel a hold", Before::Held, 0, Ask::Cancel),
         case("change", "cancel and refund", Before::Confirmed, 0, Ask::Cancel),
         case("change", "extend", Before::Confirmed, 0, end(ENDS + 30)),
@@ -203,8 +239,10 @@ pub(crate) fn cases() -> Vec<Case> {
 impl Case {
     /// The world just before the command.
     pub(crate) async fn given(&self) -> World {
-        let spots = if matches!(self.before, Before::ChargedLateAndFull) { 1 } else { 10 };
-        let policy = LotPolicy { hold_ttl_s: 300, turnover_buffer_minutes: 5, ..LotPolicy::default() };
+        let full = matches!(self.before, Before::ChargedLateAndFull | Before::ChargedToCreditTooLate);
+        let refund_to = if self.group == "credit" { RefundTo::Wallet } else { RefundTo::Origin };
+        let policy = LotPolicy { hold_ttl_s: 300, turnover_buffer_minutes: 5, refund_to, ..LotPolicy::default() };
+        let spots = if full { 1 } else { 10 };
         let world = World::new(Shape::Hourly, spots, policy).await;
         let store = world.store();
         self.before.happens(&world, &store).await;
@@ -215,8 +253,7 @@ impl Case {
     /// Asks, and tells the answer as text, without whether it was found or made.
     pub(crate) async fn run(&self, world: &World, store: &Store) -> Result<String, CommandError> {
         let now_s = world.clock.now_s();
-        let command =
-            order(if matches!(self.before, Before::DriveUp) { drive_up().new.id } else { id(MINE) }, 77, 7, now_s);
+        let command = order(if self.before.drives_up() { drive_up().new.id } else { id(MINE) }, 77, 7, now_s);
         let done = |done: Done| told(&done.dossier);
         match &self.ask {
             Ask::Reserve { spot, windows } => {
@@ -229,6 +266,22 @@ impl Case {
                 .await
                 .map(|intent| format!("{:?} {}", intent.payment, told(&intent.dossier))),
             Ask::Settle => settle(world, store).await.map(done),
+            Ask::ByCredit => Box::pin(by_credit(world, store)).await.map(done),
+            Ask::TakeCash(tendered_minor, change_minor) => {
+                let cash = Cash { till: till(), tendered_minor: *tendered_minor, change_minor: *change_minor };
+                Box::pin(store.take_cash(&command, &cash)).await.map(done)
+            }
+            Ask::PayOut => {
+                let owed = PaymentId { reservation: command.id, number: 2 };
+                Box::pin(store.pay_out(&command, owed, &till())).await.map(done)
+            }
+            Ask::Count => {
+                let (by, lot) = (UserId::new("olga").unwrap(), world.lot.id.clone());
+                let counted = Counted { lot, till: till(), counted_minor: 490, left_minor: Some(100), by };
+                let count = store.count_till(&counted, world.lot.currency, command.mark, now_s).await;
+                count.map(|(count, _)| format!("{count:?}"))
+            }
+            Ask::Validate(given) => Box::pin(store.validate(&command, &RuleId::new(given), None)).await.map(done),
             Ask::Void => store.settle(payment(1), &Word::Void, now_s).await.map(done),
             Ask::Challenge => {
                 let client_secret = ClientSecret::new("pi_1_secret");
@@ -346,7 +399,25 @@ async fn settle(world: &World, store: &Store) -> Result<Done, CommandError> {
     store.settle(stored.id, &outcome, world.clock.now_s()).await
 }
 
+/// Carries out the newest payment, which is one of credit.
+async fn by_credit(world: &World, store: &Store) -> Result<Done, CommandError> {
+    let dossier = store.dossier(id(MINE), &Access::System).await?;
+    let newest = dossier.payments.iter().rfind(|payment| payment.means == Means::Wallet).cloned().unwrap();
+    // What a crash after "too late" has left is the refund: the message of the charge finds it settled.
+    let charge = dossier.payments.iter().find(|payment| payment.means == Means::Wallet).cloned();
+    let payment = charge.filter(|payment| payment.returns().is_none()).unwrap_or(newest);
+    store.settle_by_credit(Intent::known(payment, dossier), world.clock.now_s()).await
+}
+
+fn till() -> TillId {
+    TillId::new("kiosk-1").unwrap()
+}
+
 impl Before {
+    const fn drives_up(self) -> bool {
+        matches!(self, Self::DriveUp | Self::Owing | Self::ChangeOwed)
+    }
+
     async fn happens(self, world: &World, store: &Store) {
         let now_s = world.clock.now_s();
         match self {
@@ -425,6 +496,23 @@ impl Before {
                 };
                 store.take_out_of_service(&request).await.unwrap();
             }
+            Self::Owing => owing(world, store).await,
+            Self::ChangeOwed => {
+                owing(world, store).await;
+                let cash = Cash { till: till(), tendered_minor: 500, change_minor: Some(50) };
+                store.take_cash(&order(drive_up().new.id, 15, 1, world.clock.now_s()), &cash).await.unwrap();
+            }
+            Self::ChargedToCredit => Box::pin(charged_to_credit(world, store, 120)).await,
+            Self::ChargedToTooLittleCredit => Box::pin(charged_to_credit(world, store, 60)).await,
+            Self::ChargedToCreditTooLate => {
+                Box::pin(charged_to_credit(world, store, 120)).await;
+                world.clock.advance(HOLD_S);
+                confirmed(world, store, OTHER, (BEGINS, ENDS)).await;
+            }
+            Self::RefundedAsCredit => {
+                confirmed(world, store, MINE, (1_500, 1_620)).await;
+                store.cancel(&order(id(MINE), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
+            }
         }
         assert_eq!(
             Snapshot::take(&world.engine).reservations().len(),
@@ -456,6 +544,28 @@ async fn confirmed(world: &World, store: &Store, key: u64, stay: (i64, i64)) {
     hold(store, key, stay, now_s).await;
     let payment = store.pay(&order(id(key), 11, 1, now_s), &Means::card("pm_card")).await.unwrap().payment;
     world.deliver(store, payment.id, false).await.unwrap();
+}
+
+/// Fifty minutes, which cost 400.
+async fn owing(world: &World, store: &Store) {
+    store.walk_in(&drive_up()).await.unwrap();
+    let now_s = world.clock.advance(50 * 60);
+    let left = store.check_out(&order(drive_up().new.id, 14, 1, now_s)).await.unwrap();
+    assert_eq!(left.dossier.reservation.due_minor(), 400);
+}
+
+/// Somebody whose earlier booking of so many minutes was cancelled pays with what it left in the wallet.
+async fn charged_to_credit(world: &World, store: &Store, minutes: i64) {
+    const EARLIER: u64 = 5;
+    let now_s = world.clock.now_s();
+    let new = booking(EARLIER, MINE, vec![window(1_500, 1_500 + minutes)]);
+    store.reserve(&Reserve { new, spot: None, promise: None, now_s }).await.unwrap();
+    let payment = store.pay(&order(id(EARLIER), 11, 1, now_s), &Means::card("pm_card")).await.unwrap().payment;
+    world.deliver(store, payment.id, false).await.unwrap();
+    store.cancel(&order(id(EARLIER), 12, 1, now_s), Reason::DriverCancelled).await.unwrap();
+    world.deliver(store, PaymentId { reservation: id(EARLIER), number: 2 }, false).await.unwrap();
+    hold(store, MINE, (BEGINS, ENDS), now_s).await;
+    store.pay(&order(id(MINE), 11, 1, now_s), &Means::Wallet).await.unwrap();
 }
 
 async fn followed(world: &World, store: &Store) {

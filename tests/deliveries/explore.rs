@@ -195,11 +195,12 @@ impl Explorer {
             if let Some(known) = self.known.get(&state) {
                 return *known;
             }
-            self.assert_sound(&state).await;
+            // On the heap: this goes as deep as a run is long.
+            Box::pin(self.assert_sound(&state)).await;
             let (mut runs, mut longest) = (0, 0);
             for act in self.possible(&state) {
                 self.trail.push(act.clone());
-                let next = self.after(&state, &act).await;
+                let next = Box::pin(self.after(&state, &act)).await;
                 let (further, length) = self.from(next).await;
                 self.trail.pop();
                 runs += further;

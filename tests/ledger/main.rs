@@ -11,6 +11,7 @@ use parkade_domain::geometry::Shape;
 use parkade_domain::ids::PaymentId;
 use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
+use parkade_domain::tariff::RuleId;
 use parkade_ledger::{Account, Book, Cause, Closed, Entry, Exception, ExceptionId, ExceptionKind, Facts, Resolution};
 use parkade_store::{Confirmation, Decision, ENTRIES_PER_SEAL_MAX, Fate, Reconciled, Reserve, Store};
 use parkade_testkit::{Fault, Faults, LEDGER, Rates};
@@ -26,6 +27,10 @@ async fn seal_all(store: &Store, made: &[Entry]) {
     for fate in store.seal(made, T0_S).await {
         fate.unwrap();
     }
+}
+
+fn merchant(name: &str) -> Account {
+    Account::Merchant(RuleId::new(name))
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,6 +124,31 @@ async fn paid_and_parked() -> (World, Vec<Entry>) {
     store.check_out(&order(id(1), 12, 1, T0_S + 7_200)).await.unwrap();
     let made = entries(&store, &world.stream()).await;
     (world, made)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_merchant_owes_for_a_stay_once_it_has_ended_and_the_driver_the_rest() {
+    let world = World::new(Shape::Hourly, 2, LotPolicy::default()).await;
+    let store = world.store();
+    let new = booking(1, 1, vec![window(60, 120)]);
+    store.reserve(&Reserve { new, spot: None, promise: None, now_s: T0_S }).await.unwrap();
+    let payment = store.pay(&order(id(1), 10, 1, T0_S), &Means::card("pm_card")).await.unwrap().payment;
+    world.deliver(&store, payment.id, false).await.unwrap();
+    let given = store.validate(&order(id(1), 11, 1, T0_S), &RuleId::new("half"), None).await.unwrap().dossier;
+    let half = given.reservation.price_minor;
+    assert_eq!(given.payments.iter().map(|payment| payment.amount_minor).collect::<Vec<_>>(), [2 * half, half]);
+    world.deliver(&store, given.payments[1].id, false).await.unwrap();
+    store.check_in(&order(id(1), 12, 1, T0_S + 3_600)).await.unwrap();
+    let moved = entries(&store, &world.stream()).await;
+    let told = |made: &[Entry], account| made.iter().map(|entry| entry.on(&account)).collect::<Vec<_>>();
+    assert_eq!(told(&moved, Account::Receivable), [-2 * half, half], "money was moved, and nothing is earned yet");
+    store.check_out(&order(id(1), 13, 1, T0_S + 7_200)).await.unwrap();
+    let made = entries(&store, &world.stream()).await;
+    assert_eq!(told(&made, merchant("cafe")), [0, 0, half]);
+    assert_eq!(told(&made, Account::Receivable), [-2 * half, half, half]);
+    assert_eq!(told(&made, Account::Revenue), [0, 0, -2 * half]);
+    seal_all(&store, &made).await;
+    assert_eq!(wrongly_sealed(&world).await, NONE);
 }
 
 #[tokio::test(start_paused = true)]

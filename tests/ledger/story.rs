@@ -5,14 +5,14 @@ use parkade_domain::ids::{ReservationId, TariffVersion};
 use parkade_domain::payment::{Means, PaymentStatus, Word};
 use parkade_domain::policy::{CancellationStep, EarlyExit, LotPolicy};
 use parkade_domain::reservation::{DueKind, Reason};
-use parkade_domain::tariff::Tariff;
+use parkade_domain::tariff::{RuleId, Tariff};
 use parkade_store::{Access, CommandError, LotDocuments, Modification, Reserve, Store, StoreError, WalkIn};
 use parkade_tests::given::{self, T0, booking, id, window};
 use parkade_tests::world::{order, sweep_one};
 use parkade_tests::{Random, Snapshot, World};
 
-/// A lot whose prices contain tax, whose cancellations and early exits keep a share, and whose last hours are in another month than its
-/// first.
+/// A lot whose prices contain tax, whose cancellations and early exits keep a share, whose merchants give, and whose last hours are in
+/// another month than its first.
 pub(crate) async fn world(spots: u16) -> World {
     let policy = LotPolicy {
         hold_ttl_s: 300,
@@ -23,7 +23,9 @@ pub(crate) async fn world(spots: u16) -> World {
     };
     let world = World::new(Shape::Hourly, spots, policy).await;
     let taxed = r#"{"currency": "EUR", "tables": [{"id": "all", "base": [{"every_minutes": 15, "add": 107}]}], "taxes":
-        {"prices": "inclusive", "rounding": "combined", "components": [{"id": "vat", "rate_millionths": 190000}]}}"#;
+        {"prices": "inclusive", "rounding": "combined", "components": [{"id": "vat", "rate_millionths": 190000}]},
+        "validations": [{"id": "share", "merchant": "cafe", "benefit": {"percent": {"basis_points": 3333}}},
+            {"id": "voucher", "merchant": "cinema", "benefit": {"money": {"amount": 500}}}], "validation_stacking": "all"}"#;
     let tariff: Tariff = serde_json::from_str(taxed).unwrap();
     let documents = LotDocuments { tariff: Some(tariff.at_version(TariffVersion(2))), calendar: None };
     let mut lot = world.lot.clone();
@@ -55,7 +57,7 @@ async fn one(world: &World, store: &Store, random: &mut Random, key: u64, mark: 
     let now_s = world.clock.now_s();
     let of = if key.is_multiple_of(4) { given::drive_up(key, key).id } else { id(key) };
     let command = order(of, mark, mark, now_s);
-    match random.below(20) {
+    match random.below(21) {
         0..=4 if of != id(key) => store.walk_in(&WalkIn { new: given::drive_up(key, key), now_s }).await.map(drop),
         0..=4 => {
             let from = (now_s - given::T0_S) / 60 / 15 * 15 + 15 * i64::try_from(1 + random.below(6)).unwrap();
@@ -79,7 +81,11 @@ async fn one(world: &World, store: &Store, random: &mut Random, key: u64, mark: 
         }
         14 | 15 => store.check_in(&command).await.map(drop),
         16 => store.check_out(&command).await.map(drop),
-        17 => swept(store, of, world.clock.now_s()).await,
+        17 => {
+            let given = RuleId::new(if random.chance(50) { "share" } else { "voucher" });
+            store.validate(&command, &given, None).await.map(drop)
+        }
+        18 => swept(store, of, world.clock.now_s()).await,
         _ => {
             world.clock.advance(60 * i64::try_from(random.below(25)).unwrap());
             Ok(())

@@ -45,7 +45,8 @@ impl Bookkeeper {
             let answer = Box::pin(seal_ledger::handle(&scene.store, now, batch)).await;
             assert!(answer.batch_item_failures.is_empty(), "{answer:?}");
         }
-        Box::pin(reconcile::handle(&self.deps, now)).await.ok()
+        let done = Box::pin(reconcile::handle(&self.deps, now)).await;
+        done.inspect_err(|failure| println!("the next hour goes on: {failure:?}")).ok()
     }
 
     /// Where the books, the records and the provider differ once all is quiet: reservation by reservation, and in sum.

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use parkade_domain::decide::{Dossier, NewReservation, Refusal};
-use parkade_domain::ids::ReservationId;
+use parkade_domain::decide::{Cash, Dossier, NewReservation, Refusal};
+use parkade_domain::ids::{ReservationId, TillId};
 use parkade_domain::payment::Means;
 use parkade_domain::reservation::{DueKind, Reason, Status};
+use parkade_domain::tariff::RuleId;
 use parkade_domain::time::{Minute, Window};
 use parkade_store::{
     Access, CommandError, Done, Intent, Modification, Order, OutOfService, Reserve, Store, StoreError, WalkIn,
@@ -116,7 +117,8 @@ impl Crowd {
             43..48 => self.like_before(store, random).await,
             48..60 => self.pay(store, self.any(random), random).await,
             60..67 => self.cancel(store, random).await,
-            67..79 => self.modify(store, random).await,
+            67..77 => self.modify(store, random).await,
+            77..79 => self.validate(store, random).await,
             79..83 => self.enter(store, self.any(random)).await,
             83..86 => self.leave(store, self.any(random)).await,
             86..90 => self.drive_up(store, process, random).await,
@@ -259,7 +261,12 @@ impl Crowd {
     /// Pays, and often the charge is carried out at once; sometimes the queue delivers it twice, sometimes only much later.
     async fn pay(&self, store: &Store, id: Option<ReservationId>, random: &mut Random) {
         let Some(id) = id else { return };
-        let answer = store.pay(&self.command(id), &Means::card("pm_card")).await;
+        let means = match random.below(6) {
+            0 | 1 => return self.pay_cash(store, id, random).await,
+            2 => Means::Wallet,
+            _ => Means::card("pm_card"),
+        };
+        let answer = store.pay(&self.command(id), &means).await;
         let Some(payment) = self.answered("paid", answer).map(|intent| intent.payment.id) else { return };
         let declines = random.chance(10);
         match random.below(10) {
@@ -269,6 +276,21 @@ impl Crowd {
             }
             _ => {}
         }
+    }
+
+    /// Pays into one of two tills, which often have no coins for the change; or comes for change that is owed, to either of them.
+    async fn pay_cash(&self, store: &Store, id: ReservationId, random: &mut Random) {
+        let till = TillId::new(format!("kiosk-{}", random.below(2))).unwrap();
+        let Ok(dossier) = store.dossier(id, &Access::System).await else { return };
+        if let Some(owed) = dossier.payments.iter().find(|payment| payment.is_change_owed()) {
+            let answer = store.pay_out(&self.command(id), owed.id, &till).await;
+            self.answered("paid out", answer);
+            return;
+        }
+        let notes = (dossier.reservation.due_minor().max(1) + 499).div_euclid(500) * 500;
+        let change_minor = random.chance(50).then_some(0);
+        let answer = store.take_cash(&self.command(id), &Cash { till, tendered_minor: notes, change_minor }).await;
+        self.answered("paid in cash", answer);
     }
 
     async fn deliver(&self, store: &Store, payment: parkade_domain::ids::PaymentId, declines: bool) {
@@ -316,6 +338,14 @@ impl Crowd {
         };
         let answer = store.modify(&self.command(id), &wish).await;
         self.answered("modified", answer);
+    }
+
+    /// A merchant gives something, often twice to the same vehicle.
+    async fn validate(&self, store: &Store, random: &mut Random) {
+        let Some(id) = self.any(random) else { return };
+        let given = RuleId::new(if random.chance(80) { "half" } else { "code" });
+        let answer = store.validate(&self.command(id), &given, None).await;
+        self.answered("validated", answer);
     }
 
     async fn enter(&self, store: &Store, id: Option<ReservationId>) {

@@ -4,6 +4,8 @@
 #![cfg(test)]
 
 mod crowd;
+mod purses;
+mod validations;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,9 +101,19 @@ async fn finish(seed: u64, world: &World, crowd: &Crowd) -> Tally {
 
 /// The mix must really contain what it is about, or a green run means nothing.
 fn assert_lively(tally: &Tally) {
-    for what in
-        ["held", "replayed", "paid", "cancelled", "modified", "entered", "left", "expired", "taken", "charged late"]
-    {
+    for what in [
+        "held",
+        "replayed",
+        "paid",
+        "cancelled",
+        "modified",
+        "entered",
+        "left",
+        "expired",
+        "taken",
+        "charged late",
+        "paid in cash",
+    ] {
         assert!(tally.count(what) > 0, "nothing was ever {what}: {tally}");
     }
 }
@@ -150,7 +162,7 @@ async fn threads_are_as_safe_as_turns() {
 /// Runs a minute of trade while the store refuses, and tells how many commands in a hundred were served nevertheless.
 async fn goodput_percent(seed: u64, rates: Rates) -> u64 {
     let started = tokio::time::Instant::now();
-    let tally = run(seed, Run { spots: 8, processes: 16, steps: 26, call_ms: 800, rates, ..RACE }).await;
+    let tally = run(seed, Run { spots: 8, processes: 16, steps: 28, call_ms: 800, rates, ..RACE }).await;
     let (served, failed) = (tally.count("answered"), tally.count("unavailable"));
     let (percent, took) = (served * 100 / (served + failed).max(1), started.elapsed());
     println!("goodput {percent} % over {} s", took.as_secs());

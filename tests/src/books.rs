@@ -60,7 +60,8 @@ impl Watch {
                 let (old, new, sign) = if new == Image::Absent { (new, old, -1) } else { (old, new, 1) };
                 journal.see(&new);
                 let Some(entry) = journal.entry(&old, &new).await.unwrap() else { continue };
-                let id = entry.about.reservation.unwrap();
+                // A count is nobody's.
+                let Some(id) = entry.about.reservation else { continue };
                 for posting in entry.postings() {
                     *self.sums.entry((id, posting.account.clone())).or_default() += sign * posting.amount_minor;
                 }
@@ -72,10 +73,14 @@ impl Watch {
         self.sums.get(&(d.reservation.id, account)).copied().unwrap_or(0)
     }
 
-    /// At any time exactly the price of what has ended is earned.
+    /// At any time exactly the price of what has ended is earned of its driver, beside what merchants owe.
     #[must_use]
     pub fn wrongly_earned(&self, d: &Dossier) -> Option<String> {
-        let earned = -(self.on(d, Account::Revenue) + self.on(d, Account::Tax));
+        let of_merchants = |(key, minor): (&(ReservationId, Account), &i64)| {
+            (key.0 == d.reservation.id && matches!(key.1, Account::Merchant(_))).then_some(*minor)
+        };
+        let merchants: i64 = self.sums.iter().filter_map(of_merchants).sum();
+        let earned = -(self.on(d, Account::Revenue) + self.on(d, Account::Tax)) - merchants;
         (earned != earnable_minor(d)).then(|| format!("{}: {earned} was earned; {d:?}", d.reservation.id))
     }
 
@@ -85,7 +90,9 @@ impl Watch {
         let r = &d.reservation;
         let on = |account| self.on(d, account);
         let mut wrong: Vec<String> = self.wrongly_earned(d).into_iter().collect();
-        let owed = earnable_minor(d) - (r.paid_minor - r.refunded_minor);
+        // Change that is owed is booked when somebody comes for it.
+        let waits: i64 = d.payments.iter().filter(|p| p.is_change_owed()).map(|p| p.amount_minor).sum();
+        let owed = earnable_minor(d) - (r.paid_minor - r.refunded_minor) - waits;
         if on(Account::Receivable) != owed {
             wrong.push(format!("{}: {} is receivable, {owed} is owed; {d:?}", r.id, on(Account::Receivable)));
         }

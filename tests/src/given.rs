@@ -9,7 +9,7 @@ use parkade_domain::lot::{Lot, LotKind, NewSpot};
 use parkade_domain::money::Currency;
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::SealedPlate;
-use parkade_domain::tariff::Tariff;
+use parkade_domain::tariff::{Amount, Benefit, Limit, RuleId, Tariff, Validation};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{Features, Vehicle, VehicleClass};
 use parkade_domain::zone::LotZone;
@@ -51,8 +51,23 @@ pub fn tariff() -> Tariff {
         version: TariffVersion(1),
         unit_minutes: 15,
         rates: VehicleClass::ALL.into_iter().map(|class| (class, RATE_MINOR)).collect::<BTreeMap<_, _>>(),
+        validations: validations(),
         ..Tariff::new(Currency::from_code("EUR").unwrap())
     }
+}
+
+/// A cinema's voucher, and half the price from a café, for each vehicle twice a day.
+fn validations() -> Vec<Validation> {
+    let validation = |id: &str, merchant: &str, benefit, limit| Validation {
+        id: RuleId::new(id),
+        merchant: Some(RuleId::new(merchant)),
+        benefit,
+        limit,
+    };
+    vec![
+        validation("code", "cinema", Benefit::Money { amount: Amount::from_minor(1_100) }, None),
+        validation("half", "cafe", Benefit::Percent { basis_points: 5_000 }, Some(Limit { uses: 2, period_days: 1 })),
+    ]
 }
 
 /// What a lot starts with: [`tariff`], and no holidays.

@@ -195,7 +195,8 @@ pub fn money(d: &Dossier) -> Vec<String> {
     check(charges().filter(|p| p.is_open_charge()).count() <= 1, "two charges are under way".to_owned());
     let booked = r.id.claimant() == parkade_domain::ids::Claimant::Reservation;
     let stays = matches!(r.status, Status::Confirmed | Status::CheckedIn | Status::Completed | Status::NoShow);
-    check(!(booked && stays && captured == 0), "parks for free".to_owned());
+    let given = !r.validations.is_empty();
+    check(!(booked && stays && captured == 0 && !given), "parks for free".to_owned());
     check(!(r.status == Status::Expired && r.paid_minor != r.refunded_minor), "paid and has no spot".to_owned());
     check(!(r.status == Status::Held && captured > 0), "paid and is not confirmed".to_owned());
     wrong

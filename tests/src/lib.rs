@@ -8,6 +8,7 @@ pub mod books;
 pub mod given;
 pub mod invariants;
 pub mod provider;
+pub mod purses;
 pub mod random;
 pub mod snapshot;
 pub mod world;

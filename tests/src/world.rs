@@ -7,16 +7,16 @@ use parkade_domain::decide::Dossier;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{PaymentId, ReservationId};
 use parkade_domain::lot::Lot;
-use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus, Word};
+use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus, Word};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{DueKind, Mark};
-use parkade_store::{Access, Cause, CommandError, Done, Order, Store, StoreError, TableNames};
+use parkade_store::{Access, Cause, CommandError, Done, Intent, Order, Store, StoreError, TableNames};
 use parkade_testkit::{CALENDAR, DERIVED, Engine, Faults, LEDGER, Meter, RECORDS};
 use serde_json::{Value, json};
 
 use crate::books::Watch;
 use crate::provider::Provider;
-use crate::{Snapshot, given, invariants};
+use crate::{Snapshot, given, invariants, purses};
 
 /// The time of the suite: it moves only when somebody moves it.
 #[derive(Debug, Clone)]
@@ -119,6 +119,9 @@ impl World {
         wrong.extend(invariants::disagreements(snapshot, &standing, geometry, now_s));
         wrong.extend(dossiers.iter().flat_map(invariants::money));
         wrong.extend(invariants::documents(snapshot));
+        wrong.extend(purses::wallets(snapshot, dossiers));
+        wrong.extend(purses::tills(snapshot, dossiers));
+        wrong.extend(purses::uses(snapshot, dossiers));
         wrong
     }
 
@@ -134,12 +137,12 @@ impl World {
         for d in &dossiers {
             let r = &d.reservation;
             let kept = self.provider().kept_minor(r.id);
-            if kept != r.paid_minor - r.refunded_minor {
+            if kept != purses::with_provider_minor(d) {
                 wrong.push(format!("{}: the provider keeps {kept}; {d:?}", r.id));
             }
-            wrong.extend(
-                d.payments.iter().filter(|p| p.status == PaymentStatus::Requested).map(|p| format!("{} is open", p.id)),
-            );
+            // Change that is owed waits for somebody to come for it.
+            let open = |p: &&Payment| p.status == PaymentStatus::Requested && !matches!(p.means, Means::Cash { .. });
+            wrong.extend(d.payments.iter().filter(open).map(|p| format!("{} is open", p.id)));
         }
         wrong
     }
@@ -223,6 +226,15 @@ impl World {
         }
         let wanted = payment.status == PaymentStatus::Requested && Store::is_wanted(&dossier, &payment);
         let now_s = self.clock.now_s();
+        match payment.means {
+            Means::Cash { .. } => return Ok(()),
+            Means::Wallet if wanted => {
+                let intent = Intent::known(payment, dossier);
+                return Box::pin(store.settle_by_credit(intent, now_s)).await.map(drop);
+            }
+            Means::Wallet => return Box::pin(store.settle(id, &Word::Void, now_s)).await.map(drop),
+            Means::Provider { .. } => {}
+        }
         if !wanted && self.provider().entry(id).is_none() {
             store.settle(id, &Word::Void, now_s).await?;
             return Ok(());

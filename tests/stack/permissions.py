@@ -67,6 +67,12 @@ CALLS: dict[str, Needs] = {
     "store.payments_of(": _needs(Records_by_owner="Query", Records="Query"),
     "store.pay(": _all(LOT, DOSSIER, _needs(Records="PutItem", Calendar="GetItem BatchGetItem")),
     "store.settle(": _all(COMMAND, FREE_SPOTS),
+    "store.wallet(": _needs(Records="Query"),
+    "store.validate(": COMMAND,
+    "store.take_cash(": COMMAND,
+    "store.pay_out(": COMMAND,
+    "store.count_till(": _needs(Records="Query GetItem PutItem"),
+    "store.counts(": _needs(Records="Query"),
     # parkade_billing: what moves money also minds the provider's breaker.
     "cashier.carry_out(": CASHIER,
     "cashier.carry_out_known(": CASHIER,

@@ -24,6 +24,7 @@ ROUTES = {
     "get-reservation": ["GET /v1/reservations/{id}"],
     "modify": ["PATCH /v1/reservations/{id}"],
     "cancel": ["PUT /v1/reservations/{id}/cancel", "DELETE /v1/reservations/{id}"],
+    "validate": ["POST /v1/reservations/{id}/validations"],
     "list-reservations": ["GET /v1/users/{id}/reservations"],
     "pay": ["POST /v1/payments"],
     "payment-methods": [
@@ -37,6 +38,7 @@ ROUTES = {
     "get-payment": ["GET /v1/payments/{id}"],
     "list-payments": ["GET /v1/users/{id}/payments"],
     "get-receipt": ["GET /v1/receipts/{id}"],
+    "get-wallet": ["GET /v1/users/{id}/wallet"],
     "quote": ["POST /v1/quotes"],
     "search": ["GET /v1/spots/available"],
     "discover": ["GET /v1/lots"],
@@ -55,6 +57,12 @@ ROUTES = {
         "PUT /v1/lots/{lot}/tariffs/{version}/publication",
         "DELETE /v1/lots/{lot}/tariffs/{version}/publication",
         "POST /v1/lots/{lot}/tariffs/{version}/simulation",
+    ],
+    "tills": [
+        "POST /v1/lots/{lot}/tills/{till}/payments",
+        "POST /v1/lots/{lot}/tills/{till}/payouts",
+        "POST /v1/lots/{lot}/tills/{till}/counts",
+        "GET /v1/lots/{lot}/tills/{till}/counts",
     ],
     "put-spots": ["PUT /v1/lots/{lot}/spots"],
     "set-spot-status": ["PUT /v1/lots/{lot}/spots/{spot}/status"],

@@ -1,15 +1,19 @@
 //! The table of actions.
 
 use parkade_domain::claims::{Claim, SpotPage};
+use parkade_domain::decide::Cash;
 use parkade_domain::geometry::{Geometry, Shape, Tile};
-use parkade_domain::ids::{ReceiptId, UserId};
+use parkade_domain::ids::{ReceiptId, TillId, UserId};
 use parkade_domain::payment::Means;
+use parkade_domain::policy::{LotPolicy, RefundTo};
 use parkade_domain::reservation::{DueKind, Reason, Status};
+use parkade_domain::tariff::RuleId;
+use parkade_domain::till::Counted;
 use parkade_domain::time::Window;
-use parkade_store::{Access, Intent, Modification, Reserve, Store};
+use parkade_store::{Access, Intent, Modification, Reserve, Store, WalkIn};
 use parkade_testkit::{CALENDAR, Units};
 use parkade_tests::World;
-use parkade_tests::given::{CAR, T0, T0_S, booking, id, window};
+use parkade_tests::given::{CAR, T0, T0_S, booking, drive_up, id, window};
 use parkade_tests::world::{order, sweep_one};
 
 use serde_json::json;
@@ -80,6 +84,55 @@ async fn the_whole_life_of_a_two_hour_stay_is_within_its_budget() {
         bench.whole.rru.to_string()
     );
     assert!(bench.whole.wru <= Units::whole(34) && bench.whole.rru <= Units::whole(14), "{:?}", bench.whole);
+    bench.finish();
+}
+
+#[tokio::test(start_paused = true)]
+async fn paying_without_the_provider_is_within_its_budget() {
+    let policy = LotPolicy { refund_to: RefundTo::Wallet, ..LotPolicy::default() };
+    let mut bench = Bench::under(Shape::Hourly, 64, policy).await;
+    let (world, store) = (&bench.world, bench.world.store());
+    let now_s = world.clock.now_s();
+    // A wallet that was put into before: a booking that was paid and cancelled.
+    hold(world, &store, 1, vec![window(3_000, 3_120)], None).await;
+    pay(world, &store, 1).await;
+    settle(world, &store, 1, 1).await;
+    store.cancel(&order(id(1), 5, 1, now_s), Reason::DriverCancelled).await.unwrap();
+    for key in 2..=3 {
+        let new = parkade_domain::decide::NewReservation {
+            user: booking(1, 1, Vec::new()).user,
+            ..booking(key, key, vec![window(60, 120)])
+        };
+        store.reserve(&Reserve { new, spot: None, promise: None, now_s }).await.unwrap();
+    }
+    print_head("without the provider");
+    let carry_out = async |s: &Store, of: Intent| s.settle_by_credit(of, T0_S).await.unwrap();
+    let refund = store.payment(parkade_domain::ids::PaymentId { reservation: id(1), number: 2 }, &Access::System).await;
+    let (payment, dossier) = refund.unwrap();
+    let refund = Intent::known(payment, dossier);
+    bench.measure("put a refund into the wallet", at_most(4, 1, 2), async |_, s| carry_out(s, refund).await).await;
+    let by_credit = async |s: &Store| s.pay(&order(id(2), 1, 1, T0_S), &Means::Wallet).await.unwrap();
+    let (intent, _) = bench.measure("pay by credit (intent)", at_most(1, 2, 2), async |_, s| by_credit(s).await).await;
+    bench.measure("take credit, confirm", at_most(10, 1, 2), async |_, s| carry_out(s, intent).await).await;
+    let half = RuleId::new("half");
+    let give = async |s: &Store| s.validate(&order(id(3), 7, 1, T0_S), &half, None).await.unwrap();
+    bench.measure("give half of a hold, once for the vehicle", at_most(4, 2, 4), async |_, s| give(s).await).await;
+    let till = TillId::new("kiosk-1").unwrap();
+    let cash = Cash { till: till.clone(), tendered_minor: 500, change_minor: None };
+    let take = async |s: &Store| s.take_cash(&order(id(3), 1, 1, T0_S), &cash).await.unwrap();
+    bench.measure("take cash, confirm", at_most(10, 3, 4), async |_, s| take(s).await).await;
+    let lot = bench.world.lot.clone();
+    let by = booking(1, 1, Vec::new()).user;
+    let counted = Counted { lot: lot.id.clone(), till: till.clone(), counted_minor: 400, left_minor: None, by };
+    let count = async |s: &Store| s.count_till(&counted, lot.currency, order(id(3), 2, 1, 0).mark, T0_S).await.unwrap();
+    bench.measure("count a till", at_most(4, 2, 3), async |_, s| count(s).await).await;
+    let drove_up = drive_up(4, 4).id;
+    store.walk_in(&WalkIn { new: drive_up(4, 4), now_s: T0_S }).await.unwrap();
+    store.check_out(&order(drove_up, 1, 1, T0_S + 3_000)).await.unwrap();
+    let cash = Cash { change_minor: Some(0), ..cash };
+    let owed = store.take_cash(&order(drove_up, 2, 1, T0_S), &cash).await.unwrap().dossier.payments.last().unwrap().id;
+    let pay_out = async |s: &Store| s.pay_out(&order(drove_up, 3, 1, T0_S), owed, &till).await.unwrap();
+    bench.measure("pay out change", at_most(6, 3, 3), async |_, s| pay_out(s).await).await;
     bench.finish();
 }
 

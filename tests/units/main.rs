@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod actions;
+mod rules;
 mod sizes;
 
 use std::time::Duration;
@@ -46,6 +47,10 @@ struct Bench {
 impl Bench {
     async fn new(shape: Shape, spots: u16) -> Self {
         let policy = LotPolicy { hold_ttl_s: 600, turnover_buffer_minutes: 5, ..LotPolicy::default() };
+        Self::under(shape, spots, policy).await
+    }
+
+    async fn under(shape: Shape, spots: u16, policy: LotPolicy) -> Self {
         let world = World::new(shape, spots, policy).await;
         let (faults, meter) = (Faults::none(), Meter::default());
         faults.add_hook(|_| tokio::time::sleep(Duration::from_secs(1)));

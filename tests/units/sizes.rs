@@ -4,9 +4,10 @@ use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{LotId, UserId};
 use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
-use parkade_domain::reservation::Reason;
+use parkade_domain::reservation::{Reason, VALIDATIONS_MAX};
+use parkade_domain::tariff::{Benefit, End, Limit, RuleId, Validation};
 use parkade_domain::time::Window;
-use parkade_store::{CommandError, Modification, OutOfService, Reserve};
+use parkade_store::{CommandError, LotDocuments, Modification, OutOfService, Reserve};
 use parkade_testkit::{CALENDAR, RECORDS};
 use parkade_tests::given::{T0, T0_S, booking, id, window};
 use parkade_tests::world::order;
@@ -25,7 +26,15 @@ async fn a_reservation_that_has_seen_everything_is_one_unit() {
     // The longest names there are; the lot's own must exist, so it is a second one.
     let mut lot = given::lot(Shape::Hourly, LotPolicy::default());
     lot.id = LotId::new(long.clone()).unwrap();
-    store.put_lot(lot.clone(), given::documents(), None, given::T0_S).await.unwrap();
+    // As many validations as a stay can have, with the longest names, each used as often as it may be but once.
+    let longest: Vec<RuleId> = (0..VALIDATIONS_MAX).map(|n| RuleId::new(&format!("{n}{}", "x".repeat(39)))).collect();
+    let mut tariff = given::tariff();
+    let limit = Some(Limit { uses: 10_000, period_days: 366 });
+    let benefit = Benefit::Time { minutes: 1, end: End::Front };
+    tariff.validations =
+        longest.iter().map(|id| Validation { id: id.clone(), merchant: None, benefit, limit }).collect();
+    let documents = LotDocuments { tariff: Some(tariff), calendar: None };
+    store.put_lot(lot.clone(), documents, None, given::T0_S).await.unwrap();
     store.put_spots(&lot.id, given::spots(16)).await.unwrap();
     let mut new = booking(1, 1, vec![window(1_500, 1_620)]);
     (new.lot, new.user) = (lot.id, UserId::new(long).unwrap());
@@ -36,6 +45,9 @@ async fn a_reservation_that_has_seen_everything_is_one_unit() {
         let end = T0.plus(1_620 + 15 * i64::try_from(n % 3 + 1).unwrap());
         let wish = Modification { start: None, end: Some(end), spot: None };
         store.modify(&order(id(1), u64::MAX - n, u64::MAX - n, T0_S), &wish).await.unwrap();
+    }
+    for (n, given) in (0..).zip(&longest) {
+        store.validate(&order(id(1), 200 + n, 1, T0_S), given, None).await.unwrap();
     }
     store.cancel(&order(id(1), 99, 1, T0_S), Reason::OperatorCancelled).await.unwrap();
     let sizes = Snapshot::take(&world.engine).sizes(RECORDS.name, |pk, _| pk.starts_with("R#"));

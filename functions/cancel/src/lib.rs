@@ -26,7 +26,7 @@ async fn cancel(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> 
     let key = key_or(request.headers(), &["cancel", &name])?;
     let reason = match access {
         Access::Owner(_) => Reason::DriverCancelled,
-        Access::Lot(_) | Access::All | Access::System => Reason::OperatorCancelled,
+        Access::Lot(_) | Access::All | Access::System | Access::Nothing => Reason::OperatorCancelled,
     };
     let order = Order {
         id,

@@ -26,7 +26,7 @@ async fn get_payment(deps: &Deps, request: &Request<Vec<u8>>) -> Result<Answer, 
     })?;
     let view = match principal.role {
         Role::Driver => PaymentView::for_payer(&payment),
-        Role::Operator | Role::Gate | Role::Admin => PaymentView::from_domain(&payment),
+        Role::Operator | Role::Gate | Role::Admin | Role::Merchant => PaymentView::from_domain(&payment),
     };
     Ok(Answer::ok(&view)?.version(payment.version))
 }

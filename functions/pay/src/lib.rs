@@ -1,13 +1,13 @@
-//! `POST /v1/payments`: asks for what is due of a reservation to be charged.
+//! `POST /v1/payments`: asks for what is due of a reservation to be charged, to a card or to the user's credit.
 //!
-//! The intent is stored, then the provider is asked. If it answers within [`ANSWERED_WITHIN`], so does this; otherwise the answer is 202,
+//! The intent is stored, then the provider is asked; credit is taken at once. If it answers within [`ANSWERED_WITHIN`], so does this; otherwise the answer is 202,
 //! the queue finds out what became of it, and the outcome is read at the payment's address. Asking again with the same key is safe.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::{Request, Response};
-use parkade_api::wire::{PayRequest, PaymentView};
+use parkade_api::wire::{PayRequest, PayWith, PaymentView};
 use parkade_api::{Answer, Code, Problem, chain, idempotency_key, read_json, respond_to};
 use parkade_billing::Cashier;
 use parkade_domain::decide::Refusal;
@@ -43,7 +43,11 @@ async fn pay(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Res
     let key = idempotency_key(request.headers())?;
     let input = read_json::<PayRequest>(request)?.check()?;
     let id = input.reservation;
-    let asked: [&[u8]; 3] = [b"pay", &id.bits().to_be_bytes(), input.method.as_bytes()];
+    let (operation, method) = match &input.with {
+        PayWith::Method(method) => ("pay", method.as_str()),
+        PayWith::Credit => ("pay by credit", ""),
+    };
+    let asked: [&[u8]; 3] = [operation.as_bytes(), &id.bits().to_be_bytes(), method.as_bytes()];
     let order = Order {
         id,
         access,
@@ -52,8 +56,13 @@ async fn pay(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Res
         now_s: now.timestamp(),
     };
     let store = &deps.common.store;
-    // A saved card can only be charged for its user.
-    let means = store.means_of(&principal.subject, &input.method).await.map_err(|error| store_problem(&error))?;
+    let means = match input.with {
+        // A saved card can only be charged for its user.
+        PayWith::Method(method) => {
+            store.means_of(&principal.subject, &method).await.map_err(|error| store_problem(&error))?
+        }
+        PayWith::Credit => Means::Wallet,
+    };
     let cashier = deps.cashier.within(ANSWERED_WITHIN);
     let intent = intend(store, &cashier, &order, &means).await?;
     let replayed = intent.replayed;

@@ -4,10 +4,11 @@
 //! |---|---|
 //! | a charge or refund that the records have | its fee is booked; if its own entry is missing in the books, that too |
 //! | a charge that the records call requested, declined or void, or a refund they call requested | the provider's word is recorded, with all it causes |
-//! | a refund that came back | recorded; it is owed again |
+//! | a refund that came back | recorded; it is owed again, and an exception until it is given back |
 //! | a payout, a fee, a dispute opened or won | booked |
 //! | a dispute that was lost | booked as a loss |
 //! | money by the books that the provider does not list a day later | an exception |
+//! | what the record does not take, or whose record cannot be read | an exception; the others go on |
 //! | anything else | an exception with both sides, what was tried, and how to decide |
 //! | an open exception that meanwhile explains itself | closed |
 //! | money reserved for five days | reserved anew while a driver still needs it, else released (M4) |
@@ -95,6 +96,17 @@ impl Failure {
             Self::Records(_) => "reconcile_store_failed",
             Self::Books(_) => "reconcile_books_failed",
             Self::Entry(_) => "reconcile_entry_failed",
+        }
+    }
+}
+
+impl Failure {
+    /// Whether only one transaction's record is concerned, and trying again would end the same.
+    const fn is_of_one(&self) -> bool {
+        match self {
+            Self::Entry(_) | Self::Records(CommandError::Store(StoreError::Corrupt { .. })) => true,
+            Self::Provider(_) | Self::Books(_) | Self::Records(CommandError::Store(_)) => false,
+            Self::Records(_) => true,
         }
     }
 }

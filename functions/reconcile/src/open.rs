@@ -1,8 +1,9 @@
 //! Open exceptions: some explain themselves later.
 
+use parkade_events::chain;
 use parkade_ledger::{Closed, Exception, ExceptionKind, Resolution, of_lost_dispute};
 use parkade_payments::{DisputeStatus, PaymentError, ProviderId};
-use parkade_store::Confirmation;
+use parkade_store::{Access, Confirmation};
 use tracing::{info, warn};
 
 use crate::transaction::{Outcome, concerning, confirmation_of, judge, movement, transaction_of};
@@ -20,8 +21,9 @@ impl Run<'_> {
         for exception in open {
             let explained = match self.explains_itself(&exception).await {
                 // One that cannot be examined now must not keep the others from it.
-                Err(Failure::Provider(error)) => {
-                    warn!(exception.id = %exception.id, "exception {} cannot be examined: {error}", exception.id);
+                Err(failure) if failure.is_of_one() || matches!(failure, Failure::Provider(_)) => {
+                    let why = chain(&failure);
+                    warn!(exception.id = %exception.id, "exception {} cannot be examined: {why}", exception.id);
                     false
                 }
                 other => other?,
@@ -44,6 +46,11 @@ impl Run<'_> {
                 let Some(payment) = exception.payment() else { return Ok(false) };
                 let one = Confirmation { payment, came_back: false };
                 Ok(self.deps.store.confirmed(&[one]).await?.contains_key(&one))
+            }
+            ExceptionKind::RefundReturned => {
+                let Some(payment) = exception.payment() else { return Ok(false) };
+                let (_, dossier) = self.deps.store.payment(payment, &Access::System).await?;
+                Ok(dossier.reservation.due_minor() >= 0)
             }
             ExceptionKind::DisputeOpen => self.dispute_is_over(exception).await,
             ExceptionKind::AuthorisationEnds => self.authorisation_is_over(exception).await,

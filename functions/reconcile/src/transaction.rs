@@ -37,8 +37,8 @@ pub(crate) struct Explained {
     pub(crate) entries: Vec<Entry>,
     /// The payment whose money it is.
     pub(crate) confirms: Option<Confirmation>,
-    /// A person has to answer it nevertheless: about what, and with which facts.
-    pub(crate) asks: Option<(String, Facts)>,
+    /// A person has to answer it nevertheless: about what, why, and with which facts.
+    pub(crate) asks: Option<(String, ExceptionKind, Facts)>,
     /// The records got the provider's word.
     pub(crate) settled: bool,
     /// The books lacked the payment's own entry.
@@ -169,7 +169,8 @@ impl Case<'_> {
             lot,
             ..Facts::default()
         };
-        let asks = transaction.dispute.as_ref().filter(|_| opened).map(|dispute| (dispute.to_string(), facts()));
+        let asks = transaction.dispute.as_ref().filter(|_| opened);
+        let asks = asks.map(|dispute| (dispute.to_string(), ExceptionKind::DisputeOpen, facts()));
         Ok(Outcome::Explained(Box::new(Explained { entries, asks, ..Explained::default() })))
     }
 
@@ -227,7 +228,12 @@ impl Case<'_> {
         let missing = self.missing(&payment, Place { lot: &lot, zone }).await?;
         let resealed = missing.is_some();
         entries.extend(missing);
-        Ok(Outcome::Explained(Box::new(Explained { entries, confirms: Some(confirms), settled, resealed, asks: None })))
+        let asks = confirms.came_back.then(|| {
+            let facts =
+                Facts { lot: Some(lot.to_string()), transaction: Some(facts_of(self.transaction)), ..ours(&payment) };
+            (self.transaction.id.to_string(), ExceptionKind::RefundReturned, facts)
+        });
+        Ok(Outcome::Explained(Box::new(Explained { entries, confirms: Some(confirms), settled, resealed, asks })))
     }
 
     /// Whether the payment moves this amount through the provider, in this direction.

@@ -1,6 +1,7 @@
 //! The provider's transactions, page by page.
 
 use futures::{StreamExt as _, stream};
+use parkade_events::chain;
 use parkade_ledger::{Entry, Exception, ExceptionId, ExceptionKind, Facts, Month};
 use parkade_payments::{BalanceQuery, BalanceTransaction};
 use parkade_store::{Confirmation, Fate, StoreError};
@@ -47,7 +48,19 @@ impl Run<'_> {
         let outcomes: Vec<_> = stream::iter(judged).buffered(CONCURRENCY_MAX).collect().await;
         for (transaction, outcome) in outcomes {
             self.report.transactions += 1;
-            self.act(&transaction, outcome?).await?;
+            let acted = match outcome {
+                Ok(outcome) => self.act(&transaction, outcome).await.map(drop),
+                Err(failure) => Err(failure),
+            };
+            match acted {
+                // One that cannot be recorded must not keep all others of all lots from it.
+                Err(failure) if failure.is_of_one() => {
+                    let tried = Some(format!("to record it: {}", chain(&failure)));
+                    let facts = Box::new(Facts { payment: transaction.payment.clone(), tried, ..Facts::default() });
+                    self.act(&transaction, Outcome::Unexplained(ExceptionKind::NotTaken, facts)).await?;
+                }
+                other => other?,
+            }
         }
         Ok(())
     }
@@ -63,8 +76,8 @@ impl Run<'_> {
                 if let Some(confirms) = explained.confirms {
                     self.deps.store.confirm(confirms, transaction.id.as_str()).await?;
                 }
-                if let Some((subject, facts)) = explained.asks {
-                    self.open(Month::utc(transaction.created_s), &subject, ExceptionKind::DisputeOpen, facts).await?;
+                if let Some((subject, kind, facts)) = explained.asks {
+                    self.open(Month::utc(transaction.created_s), &subject, kind, facts).await?;
                 }
                 Ok(true)
             }

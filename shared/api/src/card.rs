@@ -1,8 +1,12 @@
-//! Card numbers never reach this system (M11). A body that contains one is refused before it is parsed, stored or logged.
+//! Card numbers never reach this system (M11). A body that contains one is refused before it is read, stored or logged.
 
 use std::collections::VecDeque;
+use std::fmt;
 
+use chrono::DateTime;
 use parkade_domain::contact::PHONE_DIGITS_MAX;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::fields::FieldErrors;
 use crate::problem::Problem;
@@ -12,10 +16,13 @@ use crate::registry::FieldCode;
 const DIGITS_MIN: usize = 13;
 /// Most digits of a card number.
 const DIGITS_MAX: usize = 19;
-/// Our own ids may consist of digits by chance: 13 characters after these.
-const ID_PREFIXES: [&str; 2] = ["res_", "pay_"];
+/// Our own ids may consist of digits by chance: [`ID_CHARACTERS`] after these.
+const ID_PREFIXES: [&str; 3] = ["res_", "pay_", "rcp_"];
+/// Characters of a reservation's code.
+const ID_CHARACTERS: usize = 13;
 
-/// Refuses a body in which 13 to 19 digits, possibly grouped by blanks, hyphens or dots, pass the Luhn check.
+/// Refuses a JSON body of which a text or number has 13 to 19 digits that pass the Luhn check, whatever stands between them but letters. What
+/// is no JSON at all is refused by whoever reads it.
 ///
 /// # Errors
 /// `invalid_fields` with the code `card_number`; the number itself is not repeated.
@@ -30,6 +37,70 @@ pub fn refuse_card_numbers(body: &str) -> Result<(), Problem> {
         "the body contains a card number; send the payment provider's token instead",
     );
     errors.into_result()
+}
+
+fn contains_card_number(body: &str) -> bool {
+    serde_json::from_str::<Scanned>(body).is_ok_and(|scanned| scanned.0)
+}
+
+/// Whether a value, or one within it, is a card number. Read by the JSON parser, because `\u0034` is a digit too.
+struct Scanned(bool);
+
+impl<'de> Deserialize<'de> for Scanned {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(Scan)
+    }
+}
+
+struct Scan;
+
+impl<'de> Visitor<'de> for Scan {
+    type Value = Scanned;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scanned, E> {
+        Ok(Scanned(is_card_number(text)))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Scanned, E> {
+        Ok(Scanned(is_card_number(&number.to_string())))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Scanned, E> {
+        Ok(Scanned(is_card_number(&number.to_string())))
+    }
+
+    /// No field is a fraction, and a fraction does not keep sixteen digits.
+    fn visit_f64<E>(self, _: f64) -> Result<Scanned, E> {
+        Ok(Scanned(false))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Scanned, E> {
+        Ok(Scanned(false))
+    }
+
+    fn visit_unit<E>(self) -> Result<Scanned, E> {
+        Ok(Scanned(false))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scanned, A::Error> {
+        let mut found = false;
+        while let Some(Scanned(one)) = items.next_element()? {
+            found |= one;
+        }
+        Ok(Scanned(found))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Scanned, A::Error> {
+        let mut found = false;
+        while let Some((Scanned(key), Scanned(value))) = members.next_entry()? {
+            found |= key | value;
+        }
+        Ok(Scanned(found))
+    }
 }
 
 /// Digits of the run being read, with a mark on those that begin a group.
@@ -56,41 +127,54 @@ impl Run {
     }
 }
 
-fn contains_card_number(body: &str) -> bool {
-    let bytes = body.as_bytes();
+/// Looks for whole groups of digits that together make a card's number.
+fn is_card_number(text: &str) -> bool {
+    if text.len() < DIGITS_MIN || is_phone(text) || DateTime::parse_from_rfc3339(text).is_ok() {
+        return false;
+    }
+    let bytes = text.as_bytes();
     let mut run = Run::default();
-    let mut previous = b'"';
-    let mut own_id = false;
-    let mut phone = false;
-    for (at, byte) in bytes.iter().copied().enumerate() {
-        let ends_group = !bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+    let mut at = 0;
+    let mut in_group = false;
+    while let Some(byte) = bytes.get(at) {
         if byte.is_ascii_digit() {
-            let begins_group = !previous.is_ascii_digit();
-            if begins_group && run.digits.is_empty() {
-                own_id =
-                    ID_PREFIXES.iter().any(|prefix| bytes.get(..at).is_some_and(|b| b.ends_with(prefix.as_bytes())));
-                phone = previous == b'+';
-            }
-            run.push(byte - b'0', begins_group);
-            // A phone number as we take it, in one group: one in ten would pass the check.
-            let is_phone =
-                phone && run.digits.len() <= PHONE_DIGITS_MAX && !bytes.get(at + 1).is_some_and(is_separator);
-            if ends_group && (own_id || is_phone) {
-                run.digits.clear();
-                (own_id, phone) = (false, false);
-            } else if ends_group && run.ends_a_card_number() {
+            run.push(byte - b'0', !in_group);
+            in_group = true;
+            if !bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && run.ends_a_card_number() {
                 return true;
             }
-        } else if !(is_separator(&byte) && previous.is_ascii_digit()) {
-            run.digits.clear();
+        } else {
+            in_group = false;
+            if byte.is_ascii_alphabetic() {
+                run.digits.clear();
+                at += own_id(bytes.get(at..).unwrap_or_default());
+            }
         }
-        previous = byte;
+        at += 1;
     }
     false
 }
 
-fn is_separator(byte: &u8) -> bool {
-    matches!(byte, b' ' | b'-' | b'.')
+/// How many more characters belong to an id of ours that begins here.
+fn own_id(bytes: &[u8]) -> usize {
+    let Some(prefix) = ID_PREFIXES.iter().find(|prefix| bytes.starts_with(prefix.as_bytes())) else { return 0 };
+    let code = bytes.iter().skip(prefix.len()).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    if code != ID_CHARACTERS {
+        return 0;
+    }
+    // The number of a payment or document of the reservation, which has at most two digits.
+    let rest = bytes.get(prefix.len() + code..).unwrap_or_default();
+    let number = match rest {
+        [b'_', number @ ..] => number.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+        _ => 0,
+    };
+    prefix.len() + code + if matches!(number, 1 | 2) { 1 + number } else { 0 } - 1
+}
+
+/// A phone number as we take it: one in ten would pass the check.
+fn is_phone(text: &str) -> bool {
+    let digits = text.strip_prefix('+');
+    digits.is_some_and(|digits| digits.len() <= PHONE_DIGITS_MAX && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The check of ISO/IEC 7812: every second digit from the right doubled, the digit sum a multiple of ten. All zeros pass it
@@ -114,21 +198,30 @@ mod tests {
     fn card_numbers_are_found_however_they_are_written() {
         // Test numbers published by the card schemes' processors.
         let found = [
-            "4242424242424242",
-            "{\"plate\":\"4242 4242 4242 4242\"}",
-            "{\"note\":\"card 4242-4242-4242-4242, thanks\"}",
-            "{\"n\":4242424242424242}",
-            "{\"n\":\"12 4242 4242 4242 4242\"}",
-            "{\"n\":\"4242 4242 4242 4242 12\"}",
+            r#""4242424242424242""#,
+            r#"{"plate":"4242 4242 4242 4242"}"#,
+            r#"{"plate":"4242  4242\u00a04242 4242"}"#,
+            r#"{"note":"card 4242-4242-4242-4242, thanks"}"#,
+            r#"{"note":"4242_4242/4242:4242"}"#,
+            r#"{"note":"\u0034\u0032424242424242\u00342"}"#,
+            r#"{"n":4242424242424242}"#,
+            r#"{"n":-4242424242424242}"#,
+            r#"{"n":[{"deep":[4242424242424242]}]}"#,
+            r#"{"4242424242424242":true}"#,
+            r#"{"n":"12 4242 4242 4242 4242"}"#,
+            r#"{"n":"4242 4242 4242 4242 12"}"#,
             "378282246310005",
-            "3782.822463.10005",
+            r#""3782.822463.10005""#,
             "6304000000000000",
-            "x4222222222222",
-            "card_4242424242424242",
-            "res_4222222222222 4242424242424242",
-            "{\"phone\":\"+4242424242424242\"}",
-            "{\"phone\":\"+4242 4242 4242 4242\"}",
-            "{\"phone\":\"+4222222222222 4242424242424242\"}",
+            r#""x4222222222222""#,
+            r#""card_4242424242424242""#,
+            r#""pay_4242424242424242""#,
+            r#""res_4242 4242 4242 4242""#,
+            r#""res_4222222222222 4242424242424242""#,
+            r#"{"payment_method":"pm_4242424242424242"}"#,
+            r#"{"phone":"+4242424242424242"}"#,
+            r#"{"phone":"+4242 4242 4242 4242"}"#,
+            r#"{"phone":"+4222222222222 4242424242424242"}"#,
         ];
         for body in found {
             assert!(contains_card_number(body), "{body}");
@@ -138,19 +231,21 @@ mod tests {
     #[test]
     fn ordinary_bodies_pass() {
         let passed = [
-            "",
-            "4242424242424241",
-            "424242424242",
-            "42424242424242424242424242424242",
-            "00000000000000000000",
-            "{\"start_time\":\"2026-11-21T10:00:00Z\",\"end_time\":\"2026-11-21T12:00:00+01:00\"}",
-            "{\"latitude_microdegrees\":52520008,\"longitude_microdegrees\":13404954}",
-            "{\"ids\":[4242,4242,4242,4242]}",
-            "{\"reservation_id\":\"res_4222222222222\"}",
-            "{\"payment_id\":\"pay_4222222222222_1\"}",
-            "{\"payment_method\":\"pm_card_visa\"}",
-            "{\"phone\":\"+4222222222222\"}",
-            "{\"phone\":\"+378282246310005\"}",
+            "{}",
+            r#""4242424242424241""#,
+            r#""424242424242""#,
+            r#""42424242424242424242424242424242""#,
+            r#""00000000000000000000""#,
+            r#"{"start_time":"2026-11-21T10:00:00Z","end_time":"2026-11-21T12:00:00+01:00"}"#,
+            r#"{"start_time":"2026-11-21T10:00:00.000000+00:30"}"#,
+            r#"{"latitude_microdegrees":52520008,"longitude_microdegrees":13404954}"#,
+            r#"{"ids":[4242,4242,4242,4242],"more":["4242","4242","4242","4242"]}"#,
+            r#"{"reservation_id":"res_4222222222222"}"#,
+            r#"{"payment_id":"pay_4222222222222_1","receipt":"rcp_4222222222222_22"}"#,
+            r#"{"payment_method":"pm_card_visa"}"#,
+            r#"{"phone":"+4222222222222"}"#,
+            r#"{"phone":"+378282246310005"}"#,
+            r#"{"address":"Street 42, 42424 Town 4242","n":null,"f":1.5}"#,
         ];
         for body in passed {
             assert!(!contains_card_number(body), "{body}");

@@ -77,6 +77,10 @@ problems! {
         "The receipt does not exist or is not yours. It is issued within seconds after the money moved.";
     ExceptionNotFound = "exception_not_found", NOT_FOUND, "There is no such exception", false,
         "Reconciliation has listed no exception of this id.";
+    ValidationNotFound = "validation_not_found", NOT_FOUND, "There is no such validation", false,
+        "The tariff of the stay has no validation of this name, or it is another merchant's.";
+    TillNotFound = "till_not_found", NOT_FOUND, "There is no such till", false,
+        "A till's name has 1 to 64 characters out of letters, digits, `-`, `_` and `.`.";
     RouteNotFound = "route_not_found", NOT_FOUND, "There is no such route", false,
         "No operation has this method and path.";
     PaymentDeclined = "payment_declined", PAYMENT_REQUIRED, "The payment was declined", false,
@@ -112,7 +116,15 @@ problems! {
     PlateEnrolled = "plate_enrolled", CONFLICT, "The plate is enrolled by somebody else", false,
         "Another user has enrolled the plate for automatic billing. An operator can settle whose it is.";
     NothingToPay = "nothing_to_pay", CONFLICT, "Nothing is owed", false,
-        "The reservation is paid in full.";
+        "The reservation is paid in full, or the change that was owed has been paid out.";
+    AlreadyValidated = "already_validated", CONFLICT, "The stay has this validation already", false,
+        "Each validation is given once towards a stay.";
+    ValidationUsedUp = "validation_used_up", CONFLICT, "The vehicle has used the validation up", false,
+        "The tariff says how often a vehicle may use it within how many days.";
+    PlateNeeded = "plate_needed", CONFLICT, "The vehicle's plate is unknown", false,
+        "The validation is limited per vehicle, so the stay must know its plate.";
+    NotInTill = "not_in_till", CONFLICT, "The till does not hold so much", true,
+        "By the payments and the last count the till holds less than is to be paid out. Use another till, or count this one.";
     TariffInForce = "tariff_in_force", CONFLICT, "The tariff is in force", false,
         "A tariff that is in force cannot be taken back. Publish another version instead.";
     TooManyPublications = "too_many_publications", CONFLICT, "Too many tariffs wait to come into force", false,
@@ -151,6 +163,8 @@ problems! {
         "The lot has no spot that is large enough and permitted for the vehicle, free or not (or the named one is not).";
     NotPriced = "not_priced", UNPROCESSABLE_ENTITY, "The tariff does not price the stay", false,
         "The lot's tariff has no rate for the vehicle class, or the stay is longer than any price.";
+    TooLittleCash = "too_little_cash", UNPROCESSABLE_ENTITY, "Less cash than is taken", false,
+        "A booking is paid in full, `due_minor` is what it costs; of a stay any part is taken, but not nothing.";
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key was used for another request", false,
         "The same key came with another request before. Use a new key for a new command.";
     ProviderUnavailable = "provider_unavailable", SERVICE_UNAVAILABLE, "The payment provider cannot answer now", true,
@@ -220,6 +234,7 @@ field_codes! {
     Unsupported = "unsupported", "A combination that is not priced.";
     RecurrenceEmpty = "recurrence_empty", "No date of the range is one of the weekdays.";
     RecurrenceTooMany = "recurrence_too_many", "More occurrences than one request may book.";
+    CurrencyMismatch = "currency_mismatch", "Another currency than the lot's.";
     QuoteMismatch = "quote_mismatch", "The quote is for another lot, vehicle class, spot or time.";
     CardNumber = "card_number", "Looks like a payment card's number. Card numbers never come here: send the payment provider's token.";
 }

@@ -41,6 +41,9 @@ impl Cashier {
             Err(CommandError::NotFound) => return Ok(Hint::NotOurs),
             other => other?,
         };
+        if !payment.by_provider() {
+            return Ok(Hint::NotOurs);
+        }
         let word = match payment.kind {
             PaymentKind::Charge(_) => of_charge(&event.kind, &payment, &object.charge()?),
             PaymentKind::Refund { .. } => of_refund(&payment, &object.refund()?),

@@ -20,6 +20,7 @@
 
 mod breaker;
 mod charge;
+mod credit;
 mod hint;
 mod refund;
 mod saved;
@@ -170,6 +171,7 @@ impl Cashier {
         let ends_soon = holds_for_less_than(&intent, now_s + HOLD_KEPT_BEFORE_S);
         let outcome = match (kind, intent.payment.status) {
             (_, PaymentStatus::Succeeded | PaymentStatus::Declined) => return Ok(intent.payment),
+            _ if !intent.payment.by_provider() => return self.without_provider(intent, now_s).await,
             (PaymentKind::Charge(_), _) => self.charge(intent, now_s).await,
             (PaymentKind::Refund { .. }, PaymentStatus::Void) => return Err(Failure::Inconsistent("a refund is void")),
             (PaymentKind::Refund { of, .. }, PaymentStatus::Requested) => self.refund(intent, of, now_s).await,

@@ -3,25 +3,29 @@
 //! A decision names the whole next state; the store writes it in one transaction whose conditions are exactly what was read. Money is
 //! never moved here: a decision changes what is owed and, where that leaves a refund, records the refund's intent with it.
 
+mod cash;
 mod gate;
 mod money;
 mod plans;
+mod validate;
 
 use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+pub use cash::{CASH_MINOR_MAX, Cash, pay_out, take_cash};
 pub use gate::{check_in, check_out, drive_up, left, overstay, sold_drive_up};
 pub use money::{HOLD_KEPT_BEFORE_S, charged, keep_hold, paid_too_late, pay, refund_declined};
 pub use plans::{cancel, expire, given_up, missed, modify, no_show, relocate};
+pub use validate::{Uses, validate};
 
 use crate::ids::{LotId, PAYMENTS_PER_RESERVATION_MAX, PaymentId, ReservationId, SpotIndex, UserId};
 use crate::lot::Lot;
 use crate::payment::Payment;
 use crate::policy::{LotPolicy, WindowRefusal};
-use crate::reservation::{Circumstances, Command, Reservation, SealedPlate, StateConflict, Status};
+use crate::reservation::{Circumstances, Command, Reservation, SealedPlate, StateConflict, Status, VALIDATIONS_MAX};
 use crate::settlement::{self, RefundError};
-use crate::tariff::{Feature, LotCalendar, Price, PriceRequest, Tariff, TariffError};
+use crate::tariff::{Feature, LotCalendar, Price, PriceRequest, Tariff, TariffError, ValidationUse};
 use crate::time::{Minute, Window};
 use crate::vehicle::{Vehicle, VehicleClass};
 
@@ -57,10 +61,17 @@ impl<'a> Rules<'a> {
         Self { lot, tariff, calendar: LotCalendar::ordinary(), circumstances: Circumstances::default() }
     }
 
-    /// The price of `window` as the pinned tariff has it, made of `features` of a spot ([`Feature::of_spot`]).
-    fn request(&self, class: VehicleClass, window: Window, features: &'a BTreeSet<Feature>) -> PriceRequest<'a> {
+    /// The price of `window` as the pinned tariff has it, made of `features` of a spot ([`Feature::of_spot`]) and what is `given`.
+    fn request(
+        &self,
+        class: VehicleClass,
+        window: Window,
+        features: &'a BTreeSet<Feature>,
+        given: &'a [ValidationUse],
+    ) -> PriceRequest<'a> {
         PriceRequest {
             features,
+            validations: given,
             calendar: self.calendar,
             occupancy_percent: self.circumstances.occupancy_percent,
             lead_minutes: self.circumstances.lead_minutes,
@@ -134,6 +145,24 @@ pub enum Refusal {
     /// Nothing is owed.
     #[error("nothing is owed")]
     NothingToPay,
+    /// Less cash than is taken: nothing, or only a part of what a booking costs.
+    #[error("{due_minor} minor units are due")]
+    TooLittle {
+        /// What is due.
+        due_minor: i64,
+    },
+    /// The till does not hold what is to be paid out of it.
+    #[error("the till does not hold so much")]
+    NotInTill,
+    /// The stay has this validation already.
+    #[error("the validation was given before")]
+    AlreadyValidated,
+    /// The stay has as many validations as one can have.
+    #[error("a stay has at most {VALIDATIONS_MAX} validations")]
+    TooManyValidations,
+    /// A validation is limited per vehicle, and which vehicle it is nobody knows.
+    #[error("the validation is limited per vehicle, and the plate is unknown")]
+    PlateNeeded,
     /// A charge is under way.
     #[error("payment {0} is in progress")]
     PaymentInProgress(PaymentId),
@@ -186,8 +215,18 @@ pub fn claims_for(lot: &Lot, windows: &[Window]) -> Vec<Window> {
 /// # Errors
 /// [`Refusal::Tariff`].
 pub fn price(rules: Rules<'_>, vehicle: Vehicle, windows: &[Window]) -> Result<Price, Refusal> {
+    price_with(rules, vehicle, windows, &[])
+}
+
+/// As [`price`], with what is given towards it.
+fn price_with(
+    rules: Rules<'_>,
+    vehicle: Vehicle,
+    windows: &[Window],
+    given: &[ValidationUse],
+) -> Result<Price, Refusal> {
     let features = Feature::of_spot(rules.circumstances.features);
-    let one = |window: &Window| rules.tariff.price(&rules.request(vehicle.class, *window, &features));
+    let one = |window: &Window| rules.tariff.price(&rules.request(vehicle.class, *window, &features, given));
     let mut prices = windows.iter().map(one);
     let first = prices.next().unwrap_or(Err(TariffError::Overflow)).map_err(Refusal::Tariff)?;
     prices.try_fold(first, |sum, next| sum.plus(next?)).map_err(Refusal::Tariff)
@@ -215,7 +254,7 @@ pub fn hold(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64)
 pub fn walk_in(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -> Result<Reservation, Refusal> {
     let mut session = record(rules, new, spot, now_s)?;
     let features = Feature::of_spot(rules.circumstances.features);
-    let priced = rules.tariff.price(&rules.request(new.vehicle.class, session.window, &features));
+    let priced = rules.tariff.price(&rules.request(new.vehicle.class, session.window, &features, &[]));
     if let Err(error @ TariffError::NoRate { .. }) = priced {
         return Err(Refusal::Tariff(error));
     }
@@ -249,6 +288,7 @@ fn record(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -
         hold_expires_at_s: None,
         tariff: rules.tariff.version,
         circumstances: rules.circumstances,
+        validations: Vec::new(),
         currency: rules.tariff.currency,
         fees_minor: 0,
         price_minor: 0,
@@ -273,7 +313,7 @@ fn record(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -
 /// [`Refusal::Tariff`]; [`Refusal::Ended`] for a series of which nothing is to come.
 pub fn agreed(r: &Reservation, rules: Rules<'_>) -> Result<Price, Refusal> {
     if !r.series {
-        let price = price(rules, r.vehicle, &[r.window])?;
+        let price = price_with(rules, r.vehicle, &[r.window], &r.validations)?;
         return settlement::with_fees(price, r.fees_minor, r.window).map_err(Refusal::Tariff);
     }
     if r.claims.is_empty() {

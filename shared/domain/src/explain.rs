@@ -7,7 +7,9 @@ use crate::decide::{self, Refusal, Rules};
 use crate::ids::Claimant;
 use crate::money::Money;
 use crate::reservation::{Reservation, Status};
-use crate::tariff::{Basis, Facts, Feature, Line, LotCalendar, Price, Receipt, Rule, TariffError, Ticket, Unit};
+use crate::tariff::{
+    Basis, Facts, Feature, Line, LotCalendar, Price, Receipt, Rule, TariffError, Ticket, Unit, ValidationUse,
+};
 use crate::time::{Minute, Window};
 use crate::vehicle::Vehicle;
 
@@ -16,8 +18,10 @@ use crate::vehicle::Vehicle;
 pub fn owed(r: &Reservation, rules: Rules<'_>) -> Price {
     let priced = match (r.status, r.left_at_s) {
         (Status::Completed, Some(_)) if r.id.claimant() == Claimant::WalkIn => {
-            decide::drive_up(rules, r.vehicle, r.window)
+            decide::drive_up(rules, r.vehicle, r.window, &r.validations)
         }
+        // A drive-up is priced at its exit.
+        _ if r.id.claimant() == Claimant::WalkIn => return exactly(r, None),
         (Status::Cancelled, _) => {
             let at = r.ended_at_s.map_or(r.window.start(), |at_s| Minute(at_s.div_euclid(60)));
             decide::given_up(r, rules, at, r.window).map(|settled| settled.owed)
@@ -49,7 +53,7 @@ pub fn receipt(r: &Reservation, rules: Rules<'_>) -> Option<Receipt> {
         features: Feature::of_spot(rules.circumstances.features),
         permits: BTreeSet::new(),
         calendar: calendar.clone(),
-        validations: Vec::new(),
+        validations: r.validations.clone(),
         tax_exempt: false,
         occupancy_percent: rules.circumstances.occupancy_percent,
         lead_minutes: rules.circumstances.lead_minutes,
@@ -75,7 +79,7 @@ pub fn ahead(rules: Rules<'_>, vehicle: Vehicle, entry: Minute) -> Result<Vec<(M
     for minutes in (15..=AHEAD_MINUTES).step_by(AHEAD_STEP) {
         let end = entry.plus(minutes);
         let stay = Window::new(entry, end).map_err(|_| Refusal::Ended)?;
-        let total_minor = match decide::sold_drive_up(rules, vehicle, stay) {
+        let total_minor = match decide::sold_drive_up(rules, vehicle, stay, &[]) {
             Ok(price) => price.total_minor(),
             Err(TariffError::Unavailable) => continue,
             Err(error) => return Err(Refusal::Tariff(error)),
@@ -91,9 +95,13 @@ pub fn ahead(rules: Rules<'_>, vehicle: Vehicle, entry: Minute) -> Result<Vec<(M
 /// What an ended stay would owe under `rules` that are not its own, in minor units; `None` if they do not sell it.
 #[must_use]
 pub fn would_owe(r: &Reservation, rules: Rules<'_>) -> Option<i64> {
+    // Validations that these rules do not know would not have been given.
+    let known = |given: &&ValidationUse| rules.tariff.validations.iter().any(|known| known.id == given.id);
+    let given = r.validations.iter().filter(known).map(|given| ValidationUse { used_before: 0, ..given.clone() });
+    let r = &Reservation { validations: given.collect(), ..r.clone() };
     let price = match r.left_at_s {
         Some(_) if r.id.claimant() == Claimant::WalkIn => {
-            decide::sold_drive_up(rules, r.vehicle, r.window).map_err(Refusal::Tariff)
+            decide::sold_drive_up(rules, r.vehicle, r.window, &r.validations).map_err(Refusal::Tariff)
         }
         Some(left_at_s) => decide::left(r, rules, left_minute(left_at_s)),
         None => decide::agreed(r, rules),
@@ -111,11 +119,15 @@ fn exactly(r: &Reservation, priced: Option<Price>) -> Price {
     let amount = Money::new(r.price_minor, r.currency);
     let agreed = || Price::agreed(amount, r.tariff, r.window);
     match priced.map(|price| (r.price_minor - price.total_minor(), price)) {
+        // What others pay is shown also where the driver pays nothing.
+        Some((0, price)) if r.price_minor > 0 || !price.debits().is_empty() => price,
         _ if r.price_minor == 0 => Price::new(r.currency, r.tariff, Vec::new()).unwrap_or_else(|_| agreed()),
-        Some((0, price)) => price,
         Some((above, price)) if above > 0 && r.price_minor == r.kept_minor => {
             let line = Line::new(Rule::ChangeKept, r.window, 1, Unit::Item, above);
-            line.and_then(|line| price.with_lines(vec![line])).unwrap_or_else(|_| agreed())
+            // What is kept all the same was not saved, so nobody else pays it.
+            let debits = price.debits_less(above);
+            line.and_then(|line| price.with_lines(vec![line]))
+                .map_or_else(|_| agreed(), |kept| kept.with_debits(debits))
         }
         _ => agreed(),
     }

@@ -110,7 +110,7 @@ pub enum Means {
     Cash {
         /// The till.
         till: TillId,
-        /// What was put in, in minor units; at least the amount, and the rest is change.
+        /// What was put in, in minor units; at least the amount, and the rest is change. Of a refund: the amount.
         tendered_minor: i64,
     },
     /// The user's credit.
@@ -221,6 +221,8 @@ pub enum Word {
         /// The provider's id of it.
         reference: String,
     },
+    /// It was carried out without the provider: by credit, or over the counter.
+    CarriedOut,
     /// It was refused; of a refund that had succeeded: it came back.
     Declined {
         /// The provider's reason.
@@ -287,6 +289,7 @@ impl Payment {
         use PaymentStatus as S;
         let charge = matches!(self.kind, PaymentKind::Charge(_));
         let status = match (self.status, word) {
+            (S::Requested, Word::CarriedOut) if !self.by_provider() => S::Succeeded,
             (S::Requested, Word::Succeeded { .. }) => S::Succeeded,
             (S::Declined | S::Void, Word::Succeeded { .. }) if charge => S::Succeeded,
             (S::Requested, Word::Declined { .. }) => S::Declined,
@@ -303,7 +306,7 @@ impl Payment {
         match word {
             Word::Succeeded { reference } => next.provider_reference = Some(reference.clone()),
             Word::Declined { code } => next.decline_code = Some(code.clone()),
-            Word::Void => {}
+            Word::CarriedOut | Word::Void => {}
             Word::ActionRequired { reference, client_secret } => {
                 next.provider_reference = Some(reference.clone());
                 next.client_secret = Some(client_secret.clone());
@@ -315,6 +318,19 @@ impl Payment {
         }
         next.settled_at_s = Some(now_s);
         Some(next)
+    }
+
+    /// Whether the payment provider moves the money.
+    #[must_use]
+    pub const fn by_provider(&self) -> bool {
+        matches!(self.means, Means::Provider { .. })
+    }
+
+    /// Whether it waits for somebody to come to a till for it.
+    #[must_use]
+    pub fn is_change_owed(&self) -> bool {
+        let cash = matches!(self.means, Means::Cash { .. });
+        cash && matches!(self.kind, PaymentKind::Refund { .. }) && self.status == PaymentStatus::Requested
     }
 
     /// Whether a charge is under way: the provider may have been asked and has not answered.

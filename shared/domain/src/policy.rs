@@ -49,6 +49,17 @@ pub enum EarlyExit {
     Reprice,
 }
 
+/// Where refunds go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundTo {
+    /// Where the money came from.
+    #[default]
+    Origin,
+    /// Into the driver's wallet, as credit for the next booking.
+    Wallet,
+}
+
 /// One step of the cancellation ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +108,8 @@ pub struct LotPolicy {
     pub max_session_minutes: u32,
     /// What a cancellation refunds: the earliest step first. Later than the last step nothing is.
     pub cancellation: Vec<CancellationStep>,
+    /// Where a driver's refunds go; what was paid too late or too much goes back where it came from.
+    pub refund_to: RefundTo,
 }
 
 impl Default for LotPolicy {
@@ -122,6 +135,7 @@ impl Default for LotPolicy {
                 CancellationStep { hours_before_start: 24, refund_basis_points: 10_000 },
                 CancellationStep { hours_before_start: 1, refund_basis_points: 5_000 },
             ],
+            refund_to: RefundTo::default(),
         }
     }
 }
@@ -152,6 +166,9 @@ pub struct Terms {
     /// What changing a booking costs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modification: Option<ModificationTerms>,
+    /// Where a driver's refunds go; what was paid too late or too much goes back where it came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund_to: Option<RefundTo>,
 }
 
 /// What changing a booking costs, on top of the new price.
@@ -294,6 +311,7 @@ impl LotPolicy {
         policy.no_show_fee_basis_points = terms.no_show_fee_basis_points.unwrap_or(policy.no_show_fee_basis_points);
         policy.early_arrival_minutes = terms.early_arrival_minutes.unwrap_or(policy.early_arrival_minutes);
         policy.exit_grace_minutes = terms.exit_grace_minutes.unwrap_or(policy.exit_grace_minutes);
+        policy.refund_to = terms.refund_to.unwrap_or(policy.refund_to);
         policy
     }
 

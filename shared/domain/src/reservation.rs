@@ -3,13 +3,17 @@
 use thiserror::Error;
 
 use crate::calendar::ClaimEdit;
-use crate::ids::{CalendarVersion, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
+use crate::ids::{CalendarVersion, Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
 use crate::money::Currency;
+use crate::tariff::ValidationUse;
 use crate::time::Window;
 use crate::vehicle::{Features, Vehicle};
 
 /// Remembered commands per reservation. A client that retries does so within a few commands, not after eight others.
 pub const MARKS_MAX: usize = 8;
+
+/// Validations per stay: with them the record stays below a kilobyte, and no receipt has more merchants.
+pub const VALIDATIONS_MAX: usize = 4;
 
 /// Where a reservation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +61,8 @@ pub enum Command {
     Overstay,
     /// The operator or an overstaying neighbour needs the spot: another one is given.
     Relocate,
+    /// A merchant or the operator gives something towards it.
+    Validate,
 }
 
 impl Status {
@@ -105,7 +111,7 @@ impl Status {
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Pay,
         Self::Confirm,
         Self::Cancel,
@@ -118,6 +124,7 @@ impl Command {
         Self::CheckOutOfOccurrence,
         Self::Overstay,
         Self::Relocate,
+        Self::Validate,
     ];
 
     /// The states in which the command is possible, for the refusal's explanation.
@@ -128,13 +135,14 @@ impl Command {
 
 /// The state machine: every pair that is not here is refused. (`Expired`, `Confirm`) is the payment that lands late and finds the time
 /// still free (M3). `Pay` after the stay settles what is still owed (G1: the exit opened and the debt was recorded).
-pub const TRANSITIONS: [(Status, Command, Status); 24] = [
+pub const TRANSITIONS: [(Status, Command, Status); 27] = [
     (Status::Held, Command::Pay, Status::Held),
     (Status::Held, Command::Confirm, Status::Confirmed),
     (Status::Held, Command::Cancel, Status::Cancelled),
     (Status::Held, Command::Expire, Status::Expired),
     (Status::Held, Command::Modify, Status::Held),
     (Status::Held, Command::Relocate, Status::Held),
+    (Status::Held, Command::Validate, Status::Held),
     (Status::Confirmed, Command::Pay, Status::Confirmed),
     (Status::Confirmed, Command::Confirm, Status::Confirmed),
     (Status::Confirmed, Command::Cancel, Status::Cancelled),
@@ -143,12 +151,14 @@ pub const TRANSITIONS: [(Status, Command, Status); 24] = [
     (Status::Confirmed, Command::Modify, Status::Confirmed),
     (Status::Confirmed, Command::CheckIn, Status::CheckedIn),
     (Status::Confirmed, Command::Relocate, Status::Confirmed),
+    (Status::Confirmed, Command::Validate, Status::Confirmed),
     (Status::CheckedIn, Command::Pay, Status::CheckedIn),
     (Status::CheckedIn, Command::Confirm, Status::CheckedIn),
     (Status::CheckedIn, Command::Modify, Status::CheckedIn),
     (Status::CheckedIn, Command::CheckOut, Status::Completed),
     (Status::CheckedIn, Command::CheckOutOfOccurrence, Status::Confirmed),
     (Status::CheckedIn, Command::Overstay, Status::CheckedIn),
+    (Status::CheckedIn, Command::Validate, Status::CheckedIn),
     (Status::Completed, Command::Pay, Status::Completed),
     (Status::Completed, Command::Confirm, Status::Completed),
     (Status::Expired, Command::Confirm, Status::Confirmed),
@@ -283,6 +293,8 @@ pub struct Reservation {
     pub tariff: TariffVersion,
     /// What else its price depends on, pinned with the tariff.
     pub circumstances: Circumstances,
+    /// What merchants and the operator have given, of the pinned tariff's validations; at most [`VALIDATIONS_MAX`].
+    pub validations: Vec<ValidationUse>,
     /// The lot's currency.
     pub currency: Currency,
     /// Fees for changes of the booking that are part of the price, in minor units.
@@ -330,6 +342,12 @@ impl Reservation {
     #[must_use]
     pub const fn due_minor(&self) -> i64 {
         self.price_minor - (self.paid_minor - self.refunded_minor)
+    }
+
+    /// Whether it belongs to a driver, who may have credit; a walk-in is a vehicle that a lane has let in.
+    #[must_use]
+    pub fn has_driver(&self) -> bool {
+        self.id.claimant() == Claimant::Reservation
     }
 
     /// What the marks say about a command.
@@ -423,6 +441,7 @@ mod tests {
                 (S::CheckedIn, C::CheckOutOfOccurrence) => Some(S::Confirmed),
                 (S::Held | S::Confirmed | S::CheckedIn, C::Modify) => Some(status),
                 (S::Held | S::Confirmed, C::Relocate) => Some(status),
+                (S::Held | S::Confirmed | S::CheckedIn, C::Validate) => Some(status),
                 (S::Confirmed, C::CheckIn) => Some(S::CheckedIn),
                 (S::CheckedIn, C::CheckOut) => Some(S::Completed),
                 (S::CheckedIn, C::Overstay) => Some(S::CheckedIn),

@@ -10,7 +10,9 @@ use thiserror::Error;
 
 use crate::money::BASIS_POINTS;
 use crate::policy::{CancellationStep, EarlyExit, LotPolicy};
-use crate::tariff::{Basis, Line, OverstayRule, Price, PriceRequest, Rule, Tariff, TariffError, Unit, started_units};
+use crate::tariff::{
+    Basis, Debit, Line, OverstayRule, Price, PriceRequest, Rule, Tariff, TariffError, Unit, started_units,
+};
 use crate::time::{DAY_MINUTES, Minute, Window};
 
 /// Why what is owed was settled anew (M6).
@@ -89,32 +91,35 @@ pub fn early_exit(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tar
     if stay.left_at >= booked.end() {
         return Ok(Settlement::as_booked(price));
     }
-    let mut lines = match policy.early_exit {
+    let kept = |mut lines: Vec<Line>, debits| {
+        lines.extend(kept_lines(price));
+        let owed = Price::new(price.currency(), price.tariff_version(), lines)?;
+        Ok::<_, TariffError>(owed.with_debits(debits))
+    };
+    let owed = match policy.early_exit {
         EarlyExit::None => return Ok(Settlement::as_booked(price)),
-        EarlyExit::Prorated => vec![prorated(stay)?],
+        EarlyExit::Prorated => kept(vec![prorated(stay)?], prorated_debits(stay)?)?,
         EarlyExit::ProratedMinusFee { fee_minor_min } => {
             // A fee that leaves nothing to refund ends below: the price stands.
-            vec![prorated(stay)?, Line::new(Rule::EarlyExitFee, booked, 1, Unit::Item, fee_minor_min)?]
+            let fee = Line::new(Rule::EarlyExitFee, booked, 1, Unit::Item, fee_minor_min)?;
+            kept(vec![prorated(stay)?, fee], prorated_debits(stay)?)?
         }
         EarlyExit::Reprice => match Window::new(booked.start(), stay.left_at).map(|window| price_of(stay, window)) {
             // The new price has the tariff's own fees.
             Ok(Ok(used)) => {
                 let changes = price.lines().iter().filter(|line| line.rule() == Rule::ModificationFee);
-                used.lines().iter().chain(changes).cloned().collect()
+                used.with_lines(changes.cloned().collect())?
             }
             // A tariff that does not sell the time used has no lower price for it, and the exit must not wait for one (G1).
             Ok(Err(TariffError::Unavailable | TariffError::MaxStay { .. } | TariffError::TooLong)) => {
                 return Ok(Settlement::as_booked(price));
             }
             Ok(Err(error)) => return Err(error),
-            Err(_) => kept_lines(price),
+            Err(_) => kept(Vec::new(), Vec::new())?,
         },
     };
-    if !matches!(policy.early_exit, EarlyExit::Reprice) {
-        lines.extend(kept_lines(price));
-    }
-    let owed = Price::new(price.currency(), price.tariff_version(), lines)?;
-    if owed.total_minor() >= price.total_minor() {
+    // Who pays nothing saves nothing by leaving; the merchant who pays does (P16).
+    if (owed.total_minor(), owed.debited_minor()) >= (price.total_minor(), price.debited_minor()) {
         return Ok(Settlement::as_booked(price));
     }
     Ok(Settlement::new(SettlementReason::EarlyExit, price, owed))
@@ -140,8 +145,8 @@ pub fn overstay(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tarif
         ],
         OverstayRule::TariffContinues => {
             let whole = Window::new(booked.start(), stay.left_at).map_err(|_| TariffError::Overflow)?;
-            let more = match price_of(stay, whole) {
-                Ok(whole) => whole.total_minor() - price_of(stay, booked)?.total_minor(),
+            let (more, debits) = match price_of(stay, whole) {
+                Ok(whole) => (whole.total_minor() - price_of(stay, booked)?.total_minor(), whole.debits().to_vec()),
                 // A tariff that sells no stay so long has no price for it, and the exit must not wait for one (G1).
                 Err(TariffError::Unavailable | TariffError::MaxStay { .. } | TariffError::TooLong) => {
                     return excess(stay, late);
@@ -149,7 +154,11 @@ pub fn overstay(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tarif
                 Err(error) => return Err(error),
             };
             // Where longer is cheaper (P5), staying too long is still no discount.
-            vec![Line::new(Rule::OverstayTariff, late, 1, Unit::Item, more.max(0))?]
+            let line = Line::new(Rule::OverstayTariff, late, 1, Unit::Item, more.max(0))?;
+            let owed = price.with_lines(vec![line])?;
+            // What was given is given towards the whole stay.
+            let owed = if more < 0 { owed } else { owed.with_debits(debits) };
+            return Ok(Settlement::new(SettlementReason::Overstay, price, owed));
         }
         OverstayRule::DriveUp => return excess(stay, late),
     };
@@ -158,7 +167,8 @@ pub fn overstay(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tarif
 
 /// What is owed with the time after the booked end as a stay of its own; nothing more if the tariff sells no such stay.
 fn excess(stay: &Stay<'_>, late: Window) -> Result<Settlement, TariffError> {
-    let request = PriceRequest { basis: Basis::Stay, window: late, ..stay.booked };
+    // What was given was given towards what was booked, and is used once.
+    let request = PriceRequest { basis: Basis::Stay, window: late, validations: &[], ..stay.booked };
     match drive_up(stay.tariff, &request) {
         Ok(more) => Ok(Settlement::new(SettlementReason::Overstay, stay.price, stay.price.clone().plus(more)?)),
         Err(TariffError::Unavailable | TariffError::TooLong) => Ok(Settlement::as_booked(stay.price)),
@@ -172,8 +182,8 @@ const SOLD_STEP_MINUTES: i64 = 15;
 pub const SOLD_PARTS_MAX: usize = 400;
 
 /// What a stay costs that nobody booked. Where the tariff does not sell it as a whole, the longest part of it that is sold from its
-/// beginning (a day at most) is charged, and what follows is a stay of its own; time that nobody sells costs nothing, nor does what
-/// follows [`SOLD_PARTS_MAX`] parts.
+/// beginning (a day at most) is charged, with what was given towards it, and what follows is a stay of its own; time that nobody sells
+/// costs nothing, nor does what follows [`SOLD_PARTS_MAX`] parts.
 ///
 /// # Errors
 /// [`TariffError::Unavailable`] if no part of it is sold, else as [`Tariff::price`].
@@ -186,7 +196,8 @@ pub fn drive_up(tariff: &Tariff, request: &PriceRequest<'_>) -> Result<Price, Ta
     let (mut sum, mut parts) = (Price::new(tariff.currency, tariff.version, Vec::new())?, 0);
     while start < end && parts < SOLD_PARTS_MAX {
         let until = end.min(start.plus(DAY_MINUTES));
-        start = match sold_part(tariff, request, start, until)? {
+        let validations = if parts == 0 { request.validations } else { &[] };
+        start = match sold_part(tariff, &PriceRequest { validations, ..*request }, start, until)? {
             Some((price, sold_until)) => {
                 (sum, parts) = (sum.plus(price)?, parts + 1);
                 sold_until
@@ -331,14 +342,27 @@ fn price_of(stay: &Stay<'_>, window: Window) -> Result<Price, TariffError> {
     stay.tariff.price(&PriceRequest { window, ..stay.booked })
 }
 
+/// What merchants owe in proportion to the minutes used.
+fn prorated_debits(stay: &Stay<'_>) -> Result<Vec<Debit>, TariffError> {
+    let mut debits = stay.price.debits().to_vec();
+    for debit in &mut debits {
+        debit.amount_minor = used_share(stay, debit.amount_minor)?.amount_minor();
+    }
+    Ok(debits)
+}
+
 /// The agreed price in proportion to the minutes used; nothing if the car left before the start.
 fn prorated(stay: &Stay<'_>) -> Result<Line, TariffError> {
+    let fees_minor = kept_lines(stay.price).iter().map(Line::amount_minor).sum::<i64>();
+    used_share(stay, stay.price.total_minor() - fees_minor)
+}
+
+fn used_share(stay: &Stay<'_>, whole_minor: i64) -> Result<Line, TariffError> {
     let booked = stay.booked.window;
     let used_minutes = (stay.left_at.0.saturating_sub(booked.start().0)).max(0);
     let booked_minutes = u64::try_from(booked.minutes()).ok().and_then(NonZeroU64::new);
     let unit = Unit::MinuteOf { minutes: booked_minutes.unwrap_or(NonZeroU64::MIN) };
-    let fees_minor = kept_lines(stay.price).iter().map(Line::amount_minor).sum::<i64>();
-    Line::new(Rule::EarlyExitProrated, booked, used_minutes, unit, stay.price.total_minor() - fees_minor)
+    Line::new(Rule::EarlyExitProrated, booked, used_minutes, unit, whole_minor)
 }
 
 /// A successful charge and what was refunded of it so far, in minor units.

@@ -11,7 +11,7 @@ use parkade_domain::money::Currency;
 use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Command, Mark, Reason, Reservation, Status, TRANSITIONS};
-use parkade_domain::tariff::Tariff;
+use parkade_domain::tariff::{RuleId, Tariff, ValidationUse};
 use parkade_domain::time::Window;
 use parkade_domain::vehicle::Features;
 use parkade_events::{Event, EventName, events};
@@ -172,6 +172,15 @@ fn outcomes(given: &Given, d: &Dossier, command: Command) -> Vec<(Change, &'stat
             let moved = decide::relocate(d, rules, T0_S, mark(9), Some((SpotIndex(4), Features::default()))).unwrap();
             let blocked = decide::relocate(d, rules, T0_S, mark(9), None).unwrap();
             vec![(moved, &["reservation.modified.v1"]), (blocked, &["reservation.spot-blocked.v1"])]
+        }
+        Command::Validate => {
+            let given = |id| {
+                let given = ValidationUse { id: RuleId::new(id), used_before: 0 };
+                decide::validate(d, rules, T0_S, mark(9), &given).unwrap()
+            };
+            // What is given is told by the refund it causes; a hold that costs nothing any more is confirmed.
+            let told: &[_] = if status == Status::Held { &["reservation.confirmed.v1"] } else { &[] };
+            vec![(given("half"), &[]), (given("code"), told)]
         }
     }
 }

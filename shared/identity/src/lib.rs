@@ -13,8 +13,10 @@ pub use contacts::Contact;
 pub use keys::{CipherError, Keys, QUOTE_TAG_BYTES, fingerprint};
 pub use permit::{
     AllLotsPermit, ChangePermit, Denied, DriverPermit, GatePermit, OperatorPermit, OwnerPermit, StayPermit,
+    ValidationPermit,
 };
 pub use permit::{
     permit_all_lots, permit_change, permit_driver, permit_gate, permit_operator, permit_own, permit_stay,
+    permit_validation,
 };
 pub use principal::{AuthError, DevTokens, Identity, Principal, Role};

@@ -114,6 +114,41 @@ impl GatePermit {
     }
 }
 
+/// May give validations towards the stays of a lot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValidationPermit {
+    lot: Option<LotId>,
+    merchant: Option<UserId>,
+}
+
+impl ValidationPermit {
+    /// The lot; without one, every lot.
+    #[must_use]
+    pub const fn lot(&self) -> Option<&LotId> {
+        self.lot.as_ref()
+    }
+
+    /// The merchant, who gives only what is its own; without one, an operator gives any.
+    #[must_use]
+    pub const fn merchant(&self) -> Option<&UserId> {
+        self.merchant.as_ref()
+    }
+}
+
+/// Merchants give their own validations in the lot they are bound to, its operators and admins any.
+///
+/// # Errors
+/// [`Denied::Forbidden`] for everybody else.
+pub fn permit_validation(principal: &Principal) -> Result<ValidationPermit, Denied> {
+    let lot = principal.lot.clone();
+    match principal.role {
+        // A merchant is always bound; if one ever were not, it gives nothing.
+        Role::Merchant if lot.is_some() => Ok(ValidationPermit { lot, merchant: Some(principal.subject.clone()) }),
+        Role::Operator | Role::Admin => Ok(ValidationPermit { lot, merchant: None }),
+        Role::Merchant | Role::Driver | Role::Gate => Err(Denied::Forbidden),
+    }
+}
+
 /// Drivers and admins may act as a driver.
 ///
 /// # Errors
@@ -121,7 +156,7 @@ impl GatePermit {
 pub fn permit_driver(principal: &Principal) -> Result<DriverPermit, Denied> {
     match principal.role {
         Role::Driver | Role::Admin => Ok(DriverPermit { subject: principal.subject.clone() }),
-        Role::Operator | Role::Gate => Err(Denied::Forbidden),
+        Role::Operator | Role::Gate | Role::Merchant => Err(Denied::Forbidden),
     }
 }
 
@@ -133,7 +168,7 @@ pub fn permit_own(principal: &Principal, owner: &UserId) -> Result<OwnerPermit, 
     let own = match principal.role {
         Role::Driver => principal.subject == *owner,
         Role::Admin => true,
-        Role::Operator | Role::Gate => false,
+        Role::Operator | Role::Gate | Role::Merchant => false,
     };
     if own { Ok(OwnerPermit { owner: owner.clone() }) } else { Err(Denied::NotFound) }
 }
@@ -148,6 +183,7 @@ pub fn permit_stay(principal: &Principal, owner: &UserId, lot: &LotId) -> Result
         Role::Admin => true,
         Role::Operator => runs(principal, lot),
         Role::Gate => principal.lot.as_ref() == Some(lot),
+        Role::Merchant => false,
     };
     if readable { Ok(StayPermit(())) } else { Err(Denied::NotFound) }
 }
@@ -161,7 +197,7 @@ pub fn permit_change(principal: &Principal, owner: &UserId, lot: &LotId) -> Resu
         Role::Driver => principal.subject == *owner,
         Role::Admin => true,
         Role::Operator => runs(principal, lot),
-        Role::Gate => false,
+        Role::Gate | Role::Merchant => false,
     };
     if allowed { Ok(ChangePermit { by_owner: principal.role == Role::Driver }) } else { Err(Denied::NotFound) }
 }
@@ -174,7 +210,7 @@ pub fn permit_operator(principal: &Principal, lot: &LotId) -> Result<OperatorPer
     let allowed = match principal.role {
         Role::Operator => runs(principal, lot),
         Role::Admin => true,
-        Role::Driver | Role::Gate => false,
+        Role::Driver | Role::Gate | Role::Merchant => false,
     };
     if allowed { Ok(OperatorPermit { lot: lot.clone() }) } else { Err(Denied::Forbidden) }
 }
@@ -187,7 +223,7 @@ pub fn permit_all_lots(principal: &Principal) -> Result<AllLotsPermit, Denied> {
     let allowed = match principal.role {
         Role::Operator => principal.lot.is_none(),
         Role::Admin => true,
-        Role::Driver | Role::Gate => false,
+        Role::Driver | Role::Gate | Role::Merchant => false,
     };
     if allowed { Ok(AllLotsPermit { subject: principal.subject.clone() }) } else { Err(Denied::Forbidden) }
 }
@@ -200,7 +236,7 @@ pub fn permit_gate(principal: &Principal, lot: &LotId) -> Result<GatePermit, Den
     let allowed = match principal.role {
         Role::Gate => principal.lot.as_ref() == Some(lot),
         Role::Admin => true,
-        Role::Driver | Role::Operator => false,
+        Role::Driver | Role::Operator | Role::Merchant => false,
     };
     if allowed {
         Ok(GatePermit { lot: lot.clone(), device: principal.subject.clone() })
@@ -235,7 +271,7 @@ mod tests {
     fn every_role_gets_exactly_its_permits() {
         use Denied::{Forbidden as F, NotFound as N};
         type Row = (Principal, [Result<(), Denied>; 6]);
-        let rows: [Row; 9] = [
+        let rows: [Row; 11] = [
             (principal(Role::Driver, "alice", None), [Ok(()), Ok(()), Ok(()), Ok(()), Err(F), Err(F)]),
             (principal(Role::Driver, "bob", None), [Ok(()), Err(N), Err(N), Err(N), Err(F), Err(F)]),
             (principal(Role::Operator, "olga", None), [Err(F), Err(N), Ok(()), Ok(()), Ok(()), Err(F)]),
@@ -245,6 +281,9 @@ mod tests {
             (principal(Role::Gate, "alice", Some("lot-2")), [Err(F), Err(N), Err(N), Err(N), Err(F), Err(F)]),
             // A gate is always bound; if one ever were not, it opens nothing.
             (principal(Role::Gate, "in", None), [Err(F), Err(N), Err(N), Err(N), Err(F), Err(F)]),
+            (principal(Role::Merchant, "cinema", Some("lot-1")), [Err(F), Err(N), Err(N), Err(N), Err(F), Err(F)]),
+            // One that is called like a driver is not that driver.
+            (principal(Role::Merchant, "alice", Some("lot-1")), [Err(F), Err(N), Err(N), Err(N), Err(F), Err(F)]),
             (principal(Role::Admin, "root", None), [Ok(()), Ok(()), Ok(()), Ok(()), Ok(()), Ok(())]),
         ];
         let (alice, lot) = (user("alice"), lot_id("lot-1"));
@@ -260,6 +299,22 @@ mod tests {
                 permit_gate(&who, &lot).map(drop),
             ];
             assert_eq!(got, expected, "{who:?}");
+        }
+    }
+
+    #[test]
+    fn merchants_give_their_own_in_their_lot_and_operators_any_in_theirs() {
+        let given = |role, subject, lot: Option<&str>| {
+            let permit = permit_validation(&principal(role, subject, lot));
+            permit.map(|permit| (permit.lot().cloned(), permit.merchant().cloned()))
+        };
+        let lot = Some(lot_id("lot-1"));
+        assert_eq!(given(Role::Merchant, "cinema", Some("lot-1")), Ok((lot.clone(), Some(user("cinema")))));
+        assert_eq!(given(Role::Operator, "olga", Some("lot-1")), Ok((lot, None)));
+        assert_eq!(given(Role::Operator, "olga", None), Ok((None, None)));
+        assert_eq!(given(Role::Admin, "root", None), Ok((None, None)));
+        for (role, bound) in [(Role::Driver, None), (Role::Gate, Some("lot-1")), (Role::Merchant, None)] {
+            assert_eq!(given(role, "x", bound), Err(Denied::Forbidden), "{role:?}");
         }
     }
 

@@ -8,6 +8,7 @@
 //! | `driver`, `admin` | none |
 //! | `operator` | optional: without one, every lot |
 //! | `gate` | required: the device's subject is its name |
+//! | `merchant` | required: the subject is the merchant's name in the lot's tariffs |
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,6 +30,8 @@ pub enum Role {
     Operator,
     /// A lane controller of one lot.
     Gate,
+    /// Gives validations towards stays of one lot.
+    Merchant,
     /// May do everything.
     Admin,
 }
@@ -40,7 +43,7 @@ pub struct Principal {
     pub subject: UserId,
     /// Kind of caller.
     pub role: Role,
-    /// The lot the caller is bound to; always present for [`Role::Gate`], possible for [`Role::Operator`].
+    /// The lot the caller is bound to; always present for [`Role::Gate`] and [`Role::Merchant`], possible for [`Role::Operator`].
     pub lot: Option<LotId>,
 }
 
@@ -123,6 +126,7 @@ impl FromStr for Role {
             "driver" => Ok(Self::Driver),
             "operator" => Ok(Self::Operator),
             "gate" => Ok(Self::Gate),
+            "merchant" => Ok(Self::Merchant),
             "admin" => Ok(Self::Admin),
             _ => Err(AuthError::Refused),
         }
@@ -142,10 +146,10 @@ fn dev_principal(token: &str) -> Result<Principal, AuthError> {
     let subject = UserId::new(subject).map_err(|_| AuthError::Refused)?;
     let lot = lot.map(LotId::new).transpose().map_err(|_| AuthError::Refused)?;
     match (role, &lot) {
-        (Role::Driver | Role::Admin, None) | (Role::Operator, _) | (Role::Gate, Some(_)) => {
+        (Role::Driver | Role::Admin, None) | (Role::Operator, _) | (Role::Gate | Role::Merchant, Some(_)) => {
             Ok(Principal { subject, role, lot })
         }
-        (Role::Driver | Role::Admin, Some(_)) | (Role::Gate, None) => Err(AuthError::Refused),
+        (Role::Driver | Role::Admin, Some(_)) | (Role::Gate | Role::Merchant, None) => Err(AuthError::Refused),
     }
 }
 
@@ -173,6 +177,7 @@ mod tests {
             ("Bearer dev.operator.olga", Role::Operator, "olga", None),
             ("Bearer dev.operator.olga.lot-1", Role::Operator, "olga", Some("lot-1")),
             ("Bearer dev.gate.lane-in.lot-1", Role::Gate, "lane-in", Some("lot-1")),
+            ("Bearer dev.merchant.cinema.lot-1", Role::Merchant, "cinema", Some("lot-1")),
             ("Bearer dev.admin.root", Role::Admin, "root", None),
         ];
         for (value, role, subject, lot) in accepted {
@@ -202,6 +207,7 @@ mod tests {
             ("Bearer dev.driver.alice.lot-1", AuthError::Refused),
             ("Bearer dev.admin.root.lot-1", AuthError::Refused),
             ("Bearer dev.gate.lane-in", AuthError::Refused),
+            ("Bearer dev.merchant.cinema", AuthError::Refused),
             ("Bearer dev.gate.lane-in.", AuthError::Refused),
             ("Bearer dev.operator.olga.lot-1.more", AuthError::Refused),
             ("Bearer dev.driver.al#ice", AuthError::Refused),

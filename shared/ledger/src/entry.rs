@@ -44,6 +44,8 @@ causes! {
     Cancellation => "cancellation",
     /// Nobody came: what the terms keep is earned.
     NoShow => "no_show",
+    /// A till was counted: what nobody can explain, and what went to the bank.
+    TillCount => "till_count",
     /// What an ended stay costs was changed.
     PriceCorrected => "price_corrected",
     /// What the provider kept of a charge.

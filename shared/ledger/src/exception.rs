@@ -96,6 +96,10 @@ named! {
         TakenTwice => "taken_twice",
         /// The provider moved money for a payment that the records call declined, and they do not take its word.
         NotRecorded => "not_recorded",
+        /// What a transaction says cannot be recorded: the record does not take it, or cannot be read.
+        NotTaken => "not_taken",
+        /// A driver's bank has sent a refund back: the money is still the driver's.
+        RefundReturned => "refund_returned",
         /// A kind of transaction that is not booked automatically.
         UnknownKind => "unknown_kind",
         /// A driver's bank has taken a charge back and waits for an answer.
@@ -124,6 +128,12 @@ impl ExceptionKind {
             Self::TakenTwice => "Refund the second charge at the provider, and tell the driver.",
             Self::NotRecorded => {
                 "The driver has the money although the record says that the refund was declined. Close it if that is right; else charge again."
+            }
+            Self::NotTaken => {
+                "The records do not take what the provider says; why is in what was tried. Mend the record, and it closes itself; or refund at the provider."
+            }
+            Self::RefundReturned => {
+                "The driver's bank would not take the refund. Agree on another way with the driver and give the money back there; it closes itself if the system gives it back."
             }
             Self::UnknownKind => {
                 "Look it up at the provider. If it comes every month, it should be booked automatically."

@@ -23,7 +23,7 @@ pub use entry::{About, Cause, Entry, EntryError, Posting};
 pub use exception::{
     Closed, Exception, ExceptionId, ExceptionKind, Facts, NotAnException, Resolution, TransactionFacts,
 };
-pub use mapping::{Place, money_moved, of_payment, of_stay, recognised_minor};
+pub use mapping::{Place, changes_books, money_moved, of_count, of_payment, of_stay, recognised_minor};
 pub use month::Month;
 pub use movement::{Concerning, Movement, of_fee, of_lost_dispute, of_movement};
 pub use verify::{Broken, Fault, Verifier};

@@ -7,6 +7,7 @@
 //! | a refund succeeds | receivable | clearing, cash or wallet |
 //! | a refund is sent back | clearing, cash or wallet | receivable |
 //! | a stay ends | receivable, merchants | revenue, tax |
+//! | a till is counted | cash; bank for what is taken there | over-short, if there is more than expected |
 //!
 //! So a prepayment is never revenue before the stay has ended, and the receivable of an ended stay is what its driver still owes.
 
@@ -17,6 +18,7 @@ use parkade_domain::explain;
 use parkade_domain::ids::LotId;
 use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus};
 use parkade_domain::reservation::{Reservation, Status};
+use parkade_domain::till::Count;
 use parkade_domain::zone::LotZone;
 
 use crate::account::Account;
@@ -43,13 +45,21 @@ pub const fn money_moved(payment: &Payment) -> i64 {
     }
 }
 
-/// What a reservation has made us earn, tax included, in minor units: its price once it has ended. A hold that ran out owes nothing.
+/// What a reservation has made us earn of its driver, tax included, in minor units: its price once it has ended. A hold that ran out owes
+/// nothing.
 #[must_use]
 pub const fn recognised_minor(stay: &Reservation) -> i64 {
-    match stay.status {
-        Status::Completed | Status::Cancelled | Status::NoShow => stay.price_minor,
-        Status::Held | Status::Confirmed | Status::CheckedIn | Status::Expired => 0,
-    }
+    if has_ended(stay) { stay.price_minor } else { 0 }
+}
+
+const fn has_ended(stay: &Reservation) -> bool {
+    matches!(stay.status, Status::Completed | Status::Cancelled | Status::NoShow)
+}
+
+/// Whether the books may have to know of a stay's change: it has ended, or what it costs was changed after that.
+#[must_use]
+pub fn changes_books(old: Option<&Reservation>, new: &Reservation) -> bool {
+    old.is_some_and(has_ended) != has_ended(new) || old.map_or(0, recognised_minor) != recognised_minor(new)
 }
 
 /// The entry of a payment's change; none if no money moved.
@@ -95,8 +105,7 @@ pub fn of_payment(old: Option<&Payment>, new: &Payment, place: Place<'_>) -> Res
 /// # Errors
 /// [`EntryError::Overflow`].
 pub fn of_stay(old: Option<&Reservation>, new: &Reservation, rules: Rules<'_>) -> Result<Option<Entry>, EntryError> {
-    let before = old.map_or(0, recognised_minor);
-    if before == recognised_minor(new) {
+    if !changes_books(old, new) {
         return Ok(None);
     }
     let mut postings = earned(new, rules);
@@ -105,7 +114,7 @@ pub fn of_stay(old: Option<&Reservation>, new: &Reservation, rules: Rules<'_>) -
     }
     let at_s = ended_at_s(new).or_else(|| old.and_then(ended_at_s)).unwrap_or_else(|| new.window.end().epoch_s());
     let cause = match new.status {
-        _ if before != 0 => Cause::PriceCorrected,
+        _ if old.is_some_and(has_ended) => Cause::PriceCorrected,
         Status::Cancelled => Cause::Cancellation,
         Status::NoShow => Cause::NoShow,
         _ => Cause::Stay,
@@ -118,6 +127,38 @@ pub fn of_stay(old: Option<&Reservation>, new: &Reservation, rules: Rules<'_>) -
         at_s,
         cause,
         reservation: Some(new.id),
+        payment: None,
+        provider_reference: None,
+    };
+    // A stay that nobody paid for is no entry.
+    if postings.values().all(|minor| *minor == 0) {
+        return Ok(None);
+    }
+    entry(about, postings).map(Some)
+}
+
+/// The entry of a till's count; none if nothing was missing, too much, or moved. `place` is the till's lot.
+///
+/// # Errors
+/// [`EntryError::Overflow`].
+pub fn of_count(count: &Count, place: Place<'_>) -> Result<Option<Entry>, EntryError> {
+    let [expected, counted, left] = [count.expected_minor, count.counted_minor, count.left_minor].map(i128::from);
+    let postings = BTreeMap::from([
+        (Account::Cash(count.till.clone()), left - expected),
+        (Account::OverShort, expected - counted),
+        (Account::Bank, counted - left),
+    ]);
+    if postings.values().all(|minor| *minor == 0) {
+        return Ok(None);
+    }
+    let about = About {
+        id: format!("{}#count{}", count.till, count.number),
+        book: Book::Lot(place.lot.clone()),
+        month: Month::of(count.at_s, place.zone),
+        currency: count.currency,
+        at_s: count.at_s,
+        cause: Cause::TillCount,
+        reservation: None,
         payment: None,
         provider_reference: None,
     };
@@ -136,7 +177,7 @@ const fn ended_at_s(stay: &Reservation) -> Option<i64> {
 fn earned(stay: &Reservation, rules: Rules<'_>) -> BTreeMap<Account, i128> {
     let owed = i128::from(recognised_minor(stay));
     let mut postings = BTreeMap::new();
-    if owed == 0 {
+    if !has_ended(stay) {
         return postings;
     }
     let price = explain::owed(stay, rules);

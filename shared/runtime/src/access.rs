@@ -1,15 +1,16 @@
 //! From who asks to what the store lets them reach.
 
-use parkade_identity::{Denied, GatePermit, Principal, Role};
+use parkade_identity::{Denied, GatePermit, Principal, Role, ValidationPermit};
 use parkade_store::Access;
 
-/// Whose stays `principal` may read: drivers their own, operators and gates their lot's, admins all.
+/// Whose stays `principal` may read: drivers their own, operators and gates their lot's, admins all, merchants nobody's.
 #[must_use]
 pub fn read_access(principal: &Principal) -> Access {
     match (principal.role, &principal.lot) {
         (Role::Driver, _) => Access::Owner(principal.subject.clone()),
         (Role::Operator | Role::Gate, Some(lot)) => Access::Lot(lot.clone()),
         (Role::Operator | Role::Admin, _) => Access::All,
+        (Role::Merchant, _) => Access::Nothing,
         // A gate is always bound to a lot; without one it reaches what belongs to itself.
         (Role::Gate, None) => Access::Owner(principal.subject.clone()),
     }
@@ -18,12 +19,18 @@ pub fn read_access(principal: &Principal) -> Access {
 /// Whose stays `principal` may modify or cancel: drivers their own, operators their lot's, admins all.
 ///
 /// # Errors
-/// [`Denied::Forbidden`] for gates: they let vehicles in and out.
+/// [`Denied::Forbidden`] for gates and merchants: they let vehicles in and out, and give towards stays.
 pub fn change_access(principal: &Principal) -> Result<Access, Denied> {
     match principal.role {
         Role::Driver | Role::Operator | Role::Admin => Ok(read_access(principal)),
-        Role::Gate => Err(Denied::Forbidden),
+        Role::Gate | Role::Merchant => Err(Denied::Forbidden),
     }
+}
+
+/// The stays that validations may be given towards.
+#[must_use]
+pub fn validation_access(permit: &ValidationPermit) -> Access {
+    permit.lot().map_or(Access::All, |lot| Access::Lot(lot.clone()))
 }
 
 /// The stays of the gate's lot.
@@ -50,6 +57,7 @@ mod tests {
             (Role::Operator, None, Access::All, Ok(Access::All)),
             (Role::Gate, Some(lot.clone()), of_lot(), Err(Denied::Forbidden)),
             (Role::Gate, None, own(), Err(Denied::Forbidden)),
+            (Role::Merchant, Some(lot.clone()), Access::Nothing, Err(Denied::Forbidden)),
             (Role::Admin, None, Access::All, Ok(Access::All)),
         ];
         for (role, bound, read, change) in rows {

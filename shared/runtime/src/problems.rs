@@ -58,6 +58,15 @@ pub fn refusal_problem(refusal: Refusal) -> Problem {
         }
         Refusal::Tariff(error) => tariff_problem(error),
         Refusal::NothingToPay => Problem::new(Code::NothingToPay),
+        Refusal::TooLittle { due_minor } => Problem::new(Code::TooLittleCash).member("due_minor", due_minor),
+        Refusal::AlreadyValidated => Problem::new(Code::AlreadyValidated),
+        Refusal::PlateNeeded => Problem::new(Code::PlateNeeded),
+        Refusal::TooManyValidations => {
+            let mut errors = FieldErrors::new();
+            errors.push("/validation", FieldCode::TooMany, refusal.to_string());
+            errors.into_result().err().unwrap_or_else(|| Code::InvalidFields.into())
+        }
+        Refusal::NotInTill => Problem::new(Code::NotInTill),
         Refusal::PaymentInProgress(id) => Problem::new(Code::PaymentInProgress).member("payment_id", id.to_string()),
         Refusal::TooManyPayments => Problem::new(Code::PaymentsExhausted),
         // Sweeps ask for what is due, and stored payments add up: anything else is a defect.
@@ -69,12 +78,11 @@ pub fn refusal_problem(refusal: Refusal) -> Problem {
 #[must_use]
 pub fn tariff_problem(error: TariffError) -> Problem {
     match error {
-        TariffError::NoRate { .. }
-        | TariffError::TooLong
-        | TariffError::Unavailable
-        | TariffError::MaxStay { .. }
-        | TariffError::UnknownValidation { .. }
-        | TariffError::ValidationUsedUp { .. } => Problem::new(Code::NotPriced).detail(error.to_string()),
+        TariffError::NoRate { .. } | TariffError::TooLong | TariffError::Unavailable | TariffError::MaxStay { .. } => {
+            Problem::new(Code::NotPriced).detail(error.to_string())
+        }
+        TariffError::UnknownValidation { .. } => Problem::new(Code::ValidationNotFound),
+        TariffError::ValidationUsedUp { .. } => Problem::new(Code::ValidationUsedUp),
         TariffError::Overflow | TariffError::CurrencyMismatch | TariffError::OtherVersion | TariffError::Unreadable => {
             Problem::internal(&error)
         }

@@ -118,7 +118,7 @@ impl Store {
                 let payer = self.automatic_means(&before.reservation.user).await?;
                 change = leave(payer.as_ref())?;
             }
-            if let Some(done) = self.finish(order, &context, before, change).await? {
+            if let Some(done) = self.finish(order, &context, before, change, Vec::new()).await? {
                 return Ok(done);
             }
         }
@@ -175,7 +175,7 @@ impl Store {
         let before = self.dossier(order.id, &order.access).await?;
         let context = self.pricing_of(&before.reservation).await?;
         let change = decide::overstay(&before, context.rules(), order.now_s, order.mark)?;
-        let blocker = match self.commit(&context.facts, &[(&before, &change)], order.now_s).await? {
+        let blocker = match self.commit(&context.facts, &[(&before, &change)], Vec::new(), order.now_s).await? {
             Commit::Written => return Ok(Some(Done { dossier: merged(before, change), replayed: false })),
             Commit::Moved => return Ok(None),
             Commit::Taken(by) => by,
@@ -203,12 +203,12 @@ impl Store {
         let moved =
             decide::relocate(&next, pricing.rules(), order.now_s, cause.mark, Some((spot, pricing.features(spot))))?;
         let both = [(&next, &moved), (&before, &change)];
-        match self.commit(&context.facts, &both, order.now_s).await? {
+        match self.commit(&context.facts, &both, Vec::new(), order.now_s).await? {
             Commit::Written => Ok(Some(Done { dossier: merged(before, change), replayed: false })),
             Commit::Moved => Ok(None),
             // Another one is in the way behind it: each round moves one, and the next round meets the other.
             Commit::Taken(..) => {
-                self.commit(&context.facts, &[(&next, &moved)], order.now_s).await?;
+                self.commit(&context.facts, &[(&next, &moved)], Vec::new(), order.now_s).await?;
                 Ok(None)
             }
         }

@@ -17,6 +17,7 @@ use crate::items::{payment as payment_item, reservation as reservation_item};
 use crate::lots::LotFacts;
 use crate::pricing::Pricing;
 use crate::transact::{self, Outcome};
+use crate::wallet::Beside;
 use crate::{Store, calendar, keys};
 
 /// How often a command is planned anew because something it read moved. A record is contended by a driver, a gate and a sweep, and a
@@ -34,6 +35,8 @@ pub enum Access {
     Lot(LotId),
     /// An administrator, an operator of all lots.
     All,
+    /// Nobody's stays: a merchant only gives towards them.
+    Nothing,
 }
 
 /// A command on an existing reservation.
@@ -188,7 +191,7 @@ impl Store {
                 Begun::New(before, context) => (before, context),
             };
             let change = decide(&before, &context)?;
-            if let Some(done) = self.finish(order, &context, before, change).await? {
+            if let Some(done) = self.finish(order, &context, before, change, Vec::new()).await? {
                 return Ok(done);
             }
         }
@@ -211,31 +214,34 @@ impl Store {
         Ok(Begun::New(before, context))
     }
 
-    /// Writes what a command decided; `None` if what it read has moved, so that it begins anew.
+    /// Writes what a command decided, and what changes beside the reservation; `None` if what it read has moved, so that it begins anew.
     pub(crate) async fn finish(
         &self,
         order: &Order,
         context: &Pricing,
         before: Dossier,
         change: Change,
+        beside: Vec<Beside>,
     ) -> Result<Option<Done>, CommandError> {
-        match self.commit(&context.facts, &[(&before, &change)], order.now_s).await? {
+        match self.commit(&context.facts, &[(&before, &change)], beside, order.now_s).await? {
             Commit::Written => Ok(Some(Done { dossier: merged(before, change), replayed: false })),
             Commit::Moved => Ok(None),
             Commit::Taken(..) => Err(CommandError::SpotTaken),
         }
     }
 
-    /// Writes changes of one lot's reservations in one transaction: calendar, records and payments together or not at all.
+    /// Writes changes of one lot's reservations in one transaction: calendar, records, payments and what changes beside them together or
+    /// not at all.
     pub(crate) async fn commit(
         &self,
         facts: &LotFacts,
         changes: &[(&Dossier, &Change)],
+        beside: Vec<Beside>,
         now_s: i64,
     ) -> Result<Commit, StoreError> {
         let edits: Vec<ClaimEdit> = changes.iter().flat_map(|(before, change)| edits_of(before, change)).collect();
         let view = self.tiles_of(facts, &edits).await?;
-        self.commit_on(view, facts, changes, now_s).await
+        self.commit_on(view, facts, changes, beside, now_s).await
     }
 
     /// The tiles that claims are edited on, as they are now.
@@ -251,6 +257,7 @@ impl Store {
         view: CalendarView,
         facts: &LotFacts,
         changes: &[(&Dossier, &Change)],
+        beside: Vec<Beside>,
         now_s: i64,
     ) -> Result<Commit, StoreError> {
         let edits: Vec<ClaimEdit> = changes.iter().flat_map(|(before, change)| edits_of(before, change)).collect();
@@ -263,7 +270,7 @@ impl Store {
             }
         };
         let grace = i64::from(facts.lot.policy.no_show_grace_minutes);
-        let mut puts = Vec::new();
+        let mut puts = beside;
         for (before, change) in changes {
             let item = reservation_item::write(&change.reservation, grace, now_s);
             puts.push((item, Some(before.reservation.version)));
@@ -335,6 +342,7 @@ pub(crate) fn dossier_of(items: &[Item], access: &Access) -> Result<Dossier, Com
     }
     let reservation = reservation.filter(|r| match access {
         Access::System | Access::All => true,
+        Access::Nothing => false,
         Access::Owner(user) => r.user == *user,
         Access::Lot(lot) => r.lot == *lot,
     });

@@ -8,12 +8,13 @@ use parkade_domain::document::Entry;
 use parkade_domain::ids::{LotId, ReservationId, SpotIndex};
 use parkade_domain::payment::Payment;
 use parkade_domain::reservation::Reservation;
+use parkade_domain::till::Count;
 use parkade_domain::time::Window;
 use serde_dynamo::AttributeValue as StreamValue;
 
 use crate::attributes::{Item, Reader};
-use crate::items::{document, payment, reservation};
-use crate::keys::{ENTRY_PREFIX, PK, RESERVATION_SORT, SK};
+use crate::items::{count, document, payment, reservation};
+use crate::keys::{COUNT_PREFIX, ENTRY_PREFIX, PK, RESERVATION_SORT, SK};
 use crate::{StoreError, service};
 
 /// An out-of-service interval of one spot.
@@ -42,7 +43,9 @@ pub enum Image {
     Document(Box<Entry>),
     /// An out-of-service interval.
     Block(Block),
-    /// A lot, its spots, its tariff: no event tells of them.
+    /// A count of a till. It is never changed.
+    Count(Box<Count>),
+    /// A lot, its spots, its tariff, what lies in a wallet or a till: no event tells of them.
     Other,
 }
 
@@ -68,6 +71,9 @@ pub fn image(item: serde_dynamo::Item) -> Result<Image, StoreError> {
     }
     if partition.starts_with("L#") && sort.starts_with("OOS#") {
         return Ok(Image::Block(block(&item)?));
+    }
+    if partition.starts_with("L#") && sort.starts_with(COUNT_PREFIX) {
+        return Ok(Image::Count(Box::new(count::read(&item)?)));
     }
     Ok(Image::Other)
 }
@@ -106,7 +112,7 @@ mod tests {
     #[test]
     fn an_item_of_an_unknown_schema_is_corrupt_and_one_without_events_is_other() {
         assert_eq!(image(item(&[])).unwrap(), Image::Absent);
-        for sort in ["META", "DIR", "TARIFF#00000001"] {
+        for sort in ["META", "DIR", "TARIFF#00000001", "TILL#kiosk-1"] {
             assert_eq!(image(item(&[("pk", "L#central"), ("sk", sort)])).unwrap(), Image::Other, "{sort}");
         }
         for (partition, sort) in [
@@ -114,6 +120,7 @@ mod tests {
             ("R#0000000000012", "P#01"),
             ("R#0000000000012", "C#001"),
             ("L#central", "OOS#00003#0000000000012"),
+            ("L#central", "COUNT#kiosk-1#0000000007"),
         ] {
             let mut fields = item(&[("pk", partition), ("sk", sort)]).into_inner();
             fields.insert("_s".to_owned(), StreamValue::N("99".to_owned()));

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use parkade_domain::ids::{LotId, ReservationId};
 use parkade_domain::payment::Payment;
 use parkade_domain::reservation::Reservation;
-use parkade_ledger::{Entry, EntryError, Place, money_moved, of_payment, of_stay, recognised_minor};
+use parkade_domain::till::Count;
+use parkade_ledger::{Entry, EntryError, Place, changes_books, money_moved, of_count, of_payment, of_stay};
 
 use crate::attributes::{Reader, keyed};
 use crate::error::classify;
@@ -43,17 +44,28 @@ impl<'a> Journal<'a> {
             (Image::Absent, Image::Reservation(new)) => self.of_stay(None, new).await,
             (Image::Payment(old), Image::Payment(new)) => self.of_payment(Some(old), new).await,
             (Image::Absent, Image::Payment(new)) => self.of_payment(None, new).await,
+            (Image::Absent, Image::Count(count)) => self.of_count(count).await,
             // Records are never deleted by a command.
             _ => Ok(None),
         }
     }
 
     async fn of_stay(&self, old: Option<&Reservation>, new: &Reservation) -> Result<Option<Entry>, CommandError> {
-        if old.map_or(0, recognised_minor) == recognised_minor(new) {
+        if !changes_books(old, new) {
             return Ok(None);
         }
         let pricing = self.store.pricing_of(new).await?;
         of_stay(old, new, pricing.rules()).map_err(|error| out_of_range(new.id, &error))
+    }
+
+    async fn of_count(&self, count: &Count) -> Result<Option<Entry>, CommandError> {
+        let facts = self.store.lot(&count.lot).await?.ok_or(CommandError::UnknownLot)?;
+        let place = Place { lot: &count.lot, zone: facts.lot.zone };
+        let corrupt = |error: EntryError| StoreError::Corrupt {
+            key: keys::count_sort(&count.till, count.number),
+            why: error.to_string(),
+        };
+        Ok(of_count(count, place).map_err(corrupt)?)
     }
 
     async fn of_payment(&mut self, old: Option<&Payment>, new: &Payment) -> Result<Option<Entry>, CommandError> {

@@ -2,7 +2,8 @@
 
 use parkade_domain::calendar::TileKey;
 use parkade_domain::document::Series;
-use parkade_domain::ids::{CalendarVersion, LotId, PaymentId, ReservationId, TariffVersion, UserId};
+use parkade_domain::ids::{CalendarVersion, LotId, PaymentId, ReservationId, TariffVersion, TillId, UserId};
+use parkade_domain::money::Currency;
 use parkade_domain::reservation::DueKind;
 use parkade_domain::time::Minute;
 use parkade_ledger::{Book, Month};
@@ -51,6 +52,22 @@ pub(crate) fn lot_calendar_sort(version: CalendarVersion) -> String {
     format!("CALENDAR#{:08}", version.0)
 }
 
+/// The cash that a till should hold.
+pub(crate) fn till_sort(till: &TillId) -> String {
+    format!("TILL#{till}")
+}
+
+pub(crate) const COUNT_PREFIX: &str = "COUNT#";
+
+/// The counts of one till.
+pub(crate) fn counts_prefix(till: &TillId) -> String {
+    format!("{COUNT_PREFIX}{till}#")
+}
+
+pub(crate) fn count_sort(till: &TillId, number: u32) -> String {
+    format!("{}{number:010}", counts_prefix(till))
+}
+
 pub(crate) fn reservation_partition(id: ReservationId) -> String {
     format!("R#{}", id.code())
 }
@@ -92,6 +109,13 @@ pub(crate) fn card_sort(method: &str) -> String {
     format!("{CARD_PREFIX}{method}")
 }
 
+pub(crate) const WALLET_PREFIX: &str = "WALLET#";
+
+/// A user's credit in one currency.
+pub(crate) fn wallet_sort(currency: Currency) -> String {
+    format!("{WALLET_PREFIX}{currency}")
+}
+
 /// Of a plate that is enrolled for automatic billing.
 pub(crate) fn enrolled_partition(index: &[u8; 16]) -> String {
     format!("PLATE#{}", hex(index))
@@ -99,6 +123,11 @@ pub(crate) fn enrolled_partition(index: &[u8; 16]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What a vehicle has used in a lot.
+pub(crate) fn vehicle_partition(lot: &LotId, index: &[u8; 16]) -> String {
+    format!("V#{lot}#{}", hex(index))
 }
 
 /// Sorts a user's reservations by start; the id makes it unique, so a cursor never skips one.

@@ -30,7 +30,10 @@ mod search;
 mod service;
 mod sweeps;
 mod tariffs;
+mod tills;
 mod transact;
+mod validations;
+mod wallet;
 
 use std::sync::Arc;
 
@@ -49,7 +52,7 @@ pub use lots::{LOT_CACHE_S, LotDocuments, LotError, LotFacts, LotPosition};
 pub use notices::{Claim, WaitingNotice};
 pub use occupancy::{LotDay, LotPage, lot_page};
 pub use payers::{CARDS_MAX, Card, PLATES_MAX, Payer, PayerError};
-pub use payments::Intent;
+pub use payments::{INSUFFICIENT_CREDIT, Intent};
 pub use preferences::PreferencesError;
 pub use pricing::{Pricing, Promise};
 pub use reconciliation::{Confirmation, Decision, Reconciled};

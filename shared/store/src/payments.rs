@@ -9,10 +9,14 @@ use parkade_domain::reservation::{Mark, Status};
 
 use crate::execute::{Cause, CommandError, Commit, Done, Order, contended, edits_of, merged};
 use crate::items::payment as payment_item;
-use crate::{Access, Store};
+use crate::transact::{self, Outcome};
+use crate::wallet::Beside;
+use crate::{Access, Store, StoreError};
 
 /// Rounds of planning when the record moves between read and write.
 const TRIES_MAX: u32 = 12;
+/// Why a charge by credit is declined.
+pub const INSUFFICIENT_CREDIT: &str = "insufficient_credit";
 
 /// A stored intent to charge, with what was read on the way: enough to record the provider's word in one more round trip.
 #[derive(Debug, Clone)]
@@ -118,12 +122,62 @@ impl Store {
         Err(contended())
     }
 
+    /// Carries out a charge or refund by the user's credit, once: the wallet changes in the same transaction. A charge that it holds too
+    /// little for is declined with [`INSUFFICIENT_CREDIT`].
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn settle_by_credit(&self, intent: Intent, now_s: i64) -> Result<Done, CommandError> {
+        let short = Word::Declined { code: INSUFFICIENT_CREDIT.to_owned() };
+        let id = intent.payment.id;
+        let mut known = intent;
+        for _ in 0..TRIES_MAX {
+            let Some(settled) = known.payment.after(&Word::CarriedOut, now_s) else {
+                return Ok(Done { dossier: known.dossier, replayed: true });
+            };
+            let wallet = self.wallet_change(&known.dossier.reservation, &settled).await?;
+            let done = match (wallet, settled.kind) {
+                (Some(wallet), PaymentKind::Charge(_)) => {
+                    let tiles = known.tiles.clone();
+                    Box::pin(self.settle_charge(&known.dossier, tiles, &settled, vec![wallet], now_s)).await?
+                }
+                (Some(wallet), PaymentKind::Refund { .. }) => {
+                    self.settle_with(&known.dossier, settled, vec![wallet]).await?
+                }
+                (None, PaymentKind::Charge(_)) => return Box::pin(self.settle_known(known, &short, now_s)).await,
+                (None, PaymentKind::Refund { .. }) => return Err(overflowing().into()),
+            };
+            if let Some(done) = done {
+                return Ok(done);
+            }
+            let (payment, dossier) = self.payment(id, &Access::System).await?;
+            known = Intent::known(payment, dossier);
+        }
+        Err(contended())
+    }
+
+    /// A payment that changes nothing of its reservation, with what changes beside it.
+    async fn settle_with(
+        &self,
+        before: &Dossier,
+        settled: Payment,
+        beside: Vec<Beside>,
+    ) -> Result<Option<Done>, CommandError> {
+        let mut writes = vec![self.put(payment_item::write(&settled), Some(settled.version - 1))?];
+        for (item, version) in beside {
+            writes.push(self.put(item, version)?);
+        }
+        let outcome = transact::write(&self.client, writes).await?;
+        let change = Change { reservation: before.reservation.clone(), payments: vec![settled] };
+        Ok(matches!(outcome, Outcome::Committed).then(|| done(before, change)))
+    }
+
     /// One try; `None` if something has moved.
     async fn settle_once(&self, known: &Intent, settled: Payment, now_s: i64) -> Result<Option<Done>, CommandError> {
         let before = &known.dossier;
         match (settled.kind, settled.status) {
             (PaymentKind::Charge(_), PaymentStatus::Succeeded) => {
-                self.settle_charge(before, known.tiles.clone(), &settled, now_s).await
+                Box::pin(self.settle_charge(before, known.tiles.clone(), &settled, Vec::new(), now_s)).await
             }
             (PaymentKind::Refund { .. }, PaymentStatus::Declined) => {
                 self.settle_declined_refund(before, &settled, now_s).await
@@ -147,7 +201,7 @@ impl Store {
         let pricing = self.pricing_of(&before.reservation).await?;
         let cause = Order::system(before.reservation.id, Cause::RefundDeclined, i64::from(declined.id.number), now_s);
         let change = decide::refund_declined(before, declined, cause.mark);
-        match self.commit(&pricing.facts, &[(before, &change)], now_s).await? {
+        match self.commit(&pricing.facts, &[(before, &change)], Vec::new(), now_s).await? {
             Commit::Written => Ok(Some(done(before, change))),
             Commit::Moved | Commit::Taken(..) => Ok(None),
         }
@@ -158,6 +212,7 @@ impl Store {
         before: &Dossier,
         tiles: Option<CalendarView>,
         paid: &Payment,
+        beside: Vec<Beside>,
         now_s: i64,
     ) -> Result<Option<Done>, CommandError> {
         let context = self.pricing_of(&before.reservation).await?;
@@ -167,8 +222,8 @@ impl Store {
             Ok(change) => {
                 let changes = [(before, &change)];
                 let commit = match tiles {
-                    Some(tiles) => self.commit_on(tiles, &context.facts, &changes, now_s).await?,
-                    None => self.commit(&context.facts, &changes, now_s).await?,
+                    Some(tiles) => self.commit_on(tiles, &context.facts, &changes, beside.clone(), now_s).await?,
+                    None => self.commit(&context.facts, &changes, beside.clone(), now_s).await?,
                 };
                 match commit {
                     Commit::Written => return Ok(Some(done(before, change))),
@@ -187,11 +242,16 @@ impl Store {
             },
             None => decide::paid_too_late(before, paid, now_s, mark)?,
         };
-        match self.commit(&context.facts, &[(before, &change)], now_s).await? {
+        match self.commit(&context.facts, &[(before, &change)], beside, now_s).await? {
             Commit::Written => Ok(Some(done(before, change))),
             Commit::Moved | Commit::Taken(..) => Ok(None),
         }
     }
+}
+
+/// Nobody has so much.
+fn overflowing() -> StoreError {
+    StoreError::Refused { operation: "wallet", cause: "the credit does not fit 64 bits".to_owned() }
 }
 
 fn charged_mark(paid: &Payment, now_s: i64) -> Mark {

@@ -16,8 +16,9 @@ use crate::{Store, StoreError, calendar, keys, transact};
 
 /// Clocks of two sealers may differ by this much; a batch is looked at twice rather than not at all.
 const CLOCK_SKEW_S: i64 = 600;
-/// Batches looked at in one chain and run: far more than a lot seals in an hour.
-const BATCHES_MAX: usize = 5_000;
+/// Batches of one chain read by one run: those of the day that the provider may take to list a transaction, and of the day before, if a lot
+/// seals one each second.
+const BATCHES_MAX: usize = 2 * 86_400;
 
 /// How far reconciliation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +142,7 @@ impl Store {
     /// The payments of a chain that succeeded by the books and were sealed in `[from_s, until_s)`, with the ids of their entries.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; also if there are more batches than a chain can have, because what is not looked at would count as found.
     pub async fn sealed_payments(
         &self,
         book: &Book,
@@ -150,7 +151,7 @@ impl Store {
     ) -> Result<Vec<(PaymentId, String)>, StoreError> {
         let pages = self.chain_query(book, month, keys::BATCH).scan_index_forward(false);
         let (mut found, mut start, mut read) = (Vec::new(), None, 0);
-        while read < BATCHES_MAX {
+        loop {
             let answer = pages.clone().set_exclusive_start_key(start).send().await;
             let answer = answer.map_err(|error| classify("Query", &error))?;
             for item in answer.items() {
@@ -163,12 +164,15 @@ impl Store {
                     found.extend(batch.ids.into_iter().filter_map(|id| Some((paid(&id)?, id))));
                 }
             }
+            if read > BATCHES_MAX {
+                let why = format!("more than {BATCHES_MAX} batches to look at");
+                return Err(StoreError::Corrupt { key: format!("{book} {month}"), why });
+            }
             start = answer.last_evaluated_key;
             if start.is_none() {
-                break;
+                return Ok(found);
             }
         }
-        Ok(found)
     }
 
     /// Entries by their ids, as far as they are sealed.

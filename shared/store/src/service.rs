@@ -135,7 +135,9 @@ impl Store {
             };
             let place = Some((to, context.features(to)));
             let change = decide::relocate(&before, context.rules(), request.now_s, order.mark, place)?;
-            if let Commit::Written = self.commit(&context.facts, &[(&before, &change)], request.now_s).await? {
+            if let Commit::Written =
+                self.commit(&context.facts, &[(&before, &change)], Vec::new(), request.now_s).await?
+            {
                 return Ok(Some(Relocated::Moved { to }));
             }
         }

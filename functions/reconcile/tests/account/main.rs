@@ -107,8 +107,41 @@ async fn a_refund_that_comes_back_weeks_later_is_owed_again() {
     scene.later(HOUR_S);
     assert_eq!(scene.reconcile().await.settled, 1);
     assert_eq!(scene.payment(&refund).await.status, PaymentStatus::Declined);
-    assert_eq!(scene.reconcile().await, ReconcileReport::default());
+    assert_eq!(scene.reconcile().await, ReconcileReport { open: 1, ..ReconcileReport::default() });
     assert_agrees(&scene).await;
+    let listed = scene.open().await.remove(0);
+    assert_eq!((listed.kind, listed.payment()), (ExceptionKind::RefundReturned, Some(refund.id)));
+    assert_eq!((listed.facts.ours_minor, listed.facts.our_status.as_deref()), (Some(-PRICE), Some("declined")));
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_listed_and_keeps_no_other_from_being_reconciled() {
+    let scene = Scene::new().await;
+    let broken = scene.paid(1, "pm_card_visa").await;
+    let unheard = scene.requested(2, "pm_card_visa").await;
+    scene.charged("test/charge/lost", &unheard.id.to_string(), PRICE, USUAL).await;
+    let key = format!(
+        r#"{{"pk": {{"S": "R#{}"}}, "sk": {{"S": "P#01"}}}}"#,
+        broken.id.to_string().trim_start_matches("pay_").trim_end_matches("_1")
+    );
+    let item = scene.world.engine.call("GetItem", &format!(r#"{{"TableName": "Records", "Key": {key}}}"#)).unwrap();
+    let remove = format!(
+        r##"{{"TableName": "Records", "Key": {key}, "UpdateExpression": "REMOVE #a", "ExpressionAttributeNames": {{"#a": "mf"}}}}"##
+    );
+    scene.world.engine.call("UpdateItem", &remove).unwrap();
+    scene.later(HOUR_S);
+    let report = scene.reconcile().await;
+    assert_eq!((report.settled, report.opened, report.open), (1, 1, 1));
+    assert_eq!(scene.payment(&unheard).await.status, PaymentStatus::Succeeded);
+    let listed = scene.open().await.remove(0);
+    assert_eq!((listed.kind, listed.payment()), (ExceptionKind::NotTaken, Some(broken.id)));
+    assert!(listed.facts.tried.unwrap().contains("cannot be read"), "why is said");
+
+    let item: serde_json::Value = serde_json::from_str(&item).unwrap();
+    let put = serde_json::json!({"TableName": "Records", "Item": item["Item"]});
+    scene.world.engine.call("PutItem", &put.to_string()).unwrap();
+    scene.later(HOUR_S);
+    assert_eq!((scene.reconcile().await.closed, scene.open().await.len()), (1, 0), "mended, it closes itself");
 }
 
 #[tokio::test]

@@ -20,7 +20,9 @@ pub mod reserve;
 pub mod search;
 pub mod spot;
 pub mod tariff;
+pub mod till;
 pub mod time;
+pub mod validation;
 pub mod vehicle;
 
 use chrono::DateTime;
@@ -32,7 +34,7 @@ pub use exception::{DecideRequest, ExceptionView};
 pub use gate::{CheckInInput, CheckInRequest, CheckOutInput, CheckOutRequest, Entry, Exit, ExitView};
 pub use ledger::{LedgerEntryView, LedgerSummaryView, LedgerView, PostingView};
 pub use lot::{LotView, PositionFields, PutLotInput, PutLotRequest};
-pub use pay::{PayInput, PayRequest, PaymentView};
+pub use pay::{PayInput, PayRequest, PayWith, PaymentView, WalletView};
 pub use preferences::{PreferencesInput, PreferencesRequest, PreferencesView};
 pub use price::{PriceView, SettlementView};
 pub use quote::{QuoteInput, QuoteRequest, QuoteView};
@@ -44,7 +46,9 @@ pub use spot::SpotView;
 pub use spot::{
     DisplacedView, PutSpotsRequest, PutSpotsView, SpotState, SpotStatusInput, SpotStatusRequest, SpotStatusView,
 };
+pub use till::{CashView, CountRequest, CountView, PayOutRequest, TakeCashRequest};
 pub use time::{refused_window, time_at, window_at};
+pub use validation::{ValidateRequest, ValidatedView};
 pub use vehicle::{PlateFields, PlateInput, VehicleFields, VehicleView};
 
 /// An amount of money.

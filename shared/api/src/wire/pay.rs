@@ -19,7 +19,10 @@ pub struct PayRequest {
     /// What is to be paid.
     pub reservation_id: String,
     /// The payment provider's token; never a card number (M11).
-    pub payment_method: String,
+    pub payment_method: Option<String>,
+    /// `true` instead of `payment_method` pays with the user's credit.
+    #[serde(default)]
+    pub wallet: bool,
 }
 
 /// A checked [`PayRequest`].
@@ -27,8 +30,17 @@ pub struct PayRequest {
 pub struct PayInput {
     /// What is to be paid.
     pub reservation: ReservationId,
-    /// The payment provider's token.
-    pub method: String,
+    /// What with.
+    pub with: PayWith,
+}
+
+/// What a driver pays with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PayWith {
+    /// The payment provider's token of a card.
+    Method(String),
+    /// The user's credit.
+    Credit,
 }
 
 impl PayRequest {
@@ -39,12 +51,35 @@ impl PayRequest {
     pub fn check(self) -> Result<PayInput, Problem> {
         let mut errors = FieldErrors::new();
         let reservation = errors.parse("/reservation_id", &self.reservation_id);
-        let method = errors.text("/payment_method", self.payment_method, METHOD_CHARS_MAX);
-        if method.as_ref().is_some_and(|method| !method.bytes().all(|byte| byte.is_ascii_graphic())) {
-            errors.push("/payment_method", FieldCode::Invalid, "a token of visible ASCII characters");
-        }
-        errors.finish(reservation.zip(method).map(|(reservation, method)| PayInput { reservation, method }))
+        let with = match (self.payment_method, self.wallet) {
+            (Some(method), false) => token(method, &mut errors).map(PayWith::Method),
+            (None, true) => Some(PayWith::Credit),
+            (None, false) => {
+                errors.push("/payment_method", FieldCode::OneOf, "give payment_method, or wallet as true");
+                None
+            }
+            (Some(_), true) => {
+                errors.push("/wallet", FieldCode::OneOf, "give payment_method, or wallet as true, not both");
+                None
+            }
+        };
+        errors.finish(reservation.zip(with).map(|(reservation, with)| PayInput { reservation, with }))
     }
+}
+
+fn token(method: String, errors: &mut FieldErrors) -> Option<String> {
+    let method = errors.text("/payment_method", method, METHOD_CHARS_MAX);
+    if method.as_ref().is_some_and(|method| !method.bytes().all(|byte| byte.is_ascii_graphic())) {
+        errors.push("/payment_method", FieldCode::Invalid, "a token of visible ASCII characters");
+    }
+    method
+}
+
+/// A user's credit, answer of `GET /v1/users/{id}/wallet`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WalletView {
+    /// One amount for each currency in which the user ever had credit.
+    pub balances: Vec<AmountView>,
 }
 
 /// A charge or refund.
@@ -156,12 +191,23 @@ mod tests {
 
     #[test]
     fn a_payment_names_a_reservation_and_a_token() {
-        let check = |reservation: &str, method: &str| {
-            PayRequest { reservation_id: reservation.to_owned(), payment_method: method.to_owned() }.check()
+        let check = |reservation: &str, method: Option<&str>, wallet| {
+            let payment_method = method.map(str::to_owned);
+            PayRequest { reservation_id: reservation.to_owned(), payment_method, wallet }.check()
         };
-        assert_eq!(check("res_0000000000001", "pm_card_visa").unwrap().reservation.bits(), 1);
-        let problem = check("res_1", "pm card").unwrap_err();
-        let pointers: Vec<_> = problem.errors().iter().map(|error| error.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/reservation_id", "/payment_method"]);
+        let id = "res_0000000000001";
+        assert_eq!(check(id, Some("pm_card_visa"), false).unwrap().reservation.bits(), 1);
+        assert_eq!(check(id, None, true).unwrap().with, PayWith::Credit);
+        let refused = |reservation: &str, method, wallet| {
+            let problem = check(reservation, method, wallet).unwrap_err();
+            problem.errors().iter().map(|error| (error.pointer.clone(), error.code)).collect::<Vec<_>>()
+        };
+        let both = refused("res_1", Some("pm card"), false);
+        assert_eq!(
+            both.iter().map(|error| error.0.as_str()).collect::<Vec<_>>(),
+            ["/reservation_id", "/payment_method"]
+        );
+        assert_eq!(refused(id, None, false), [("/payment_method".to_owned(), "one_of")]);
+        assert_eq!(refused(id, Some("pm_1"), true), [("/wallet".to_owned(), "one_of")]);
     }
 }

@@ -38,6 +38,9 @@ pub struct ReservationView {
     /// When the hold ends; only while held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_expires_at: Option<String>,
+    /// What merchants and the operator have given towards it, by the names in its tariff.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub validations: Vec<String>,
     /// What is owed now.
     pub price: AmountView,
     /// What makes it up, where it was just computed.
@@ -135,6 +138,7 @@ impl ReservationView {
                 .hold_expires_at_s
                 .filter(|_| reservation.status == Status::Held)
                 .map(second_text),
+            validations: reservation.validations.iter().map(|given| given.id.as_str().to_owned()).collect(),
             price: amount(reservation.price_minor),
             price_lines: None,
             paid: amount(reservation.paid_minor),
@@ -221,6 +225,7 @@ mod tests {
             hold_expires_at_s: Some(1_794_000_600),
             tariff: TariffVersion(2),
             circumstances: Circumstances::default(),
+            validations: Vec::new(),
             currency: Currency::from_code("EUR").unwrap(),
             fees_minor: 0,
             price_minor: 400,

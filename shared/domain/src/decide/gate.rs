@@ -6,7 +6,7 @@ use crate::ids::Claimant;
 use crate::payment::{Means, RefundReason};
 use crate::reservation::{Command, Mark, Reason, Reservation};
 use crate::settlement::{self, Stay};
-use crate::tariff::{Basis, Feature, Price, PriceRequest, TariffError};
+use crate::tariff::{Basis, Feature, Price, PriceRequest, TariffError, ValidationUse};
 use crate::time::{Minute, Window};
 use crate::vehicle::Vehicle;
 
@@ -74,7 +74,7 @@ fn leave(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result<Change
         let stayed =
             Window::new(r.window.start(), left_at.max(r.window.start().plus(1))).map_err(|_| Refusal::Ended)?;
         next.window = stayed;
-        next.price_minor = drive_up(rules, r.vehicle, stayed)?.total_minor();
+        next.price_minor = drive_up(rules, r.vehicle, stayed, &r.validations)?.total_minor();
     } else if !r.series {
         match left(r, rules, left_at) {
             Ok(owed) => next.price_minor = owed.total_minor().max(r.kept_minor),
@@ -83,7 +83,7 @@ fn leave(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result<Change
             Err(refusal) => return Err(refusal),
         }
     }
-    with_refunds(d, next, RefundReason::EarlyExit, mark, now_s)
+    with_refunds(d, next, (RefundReason::EarlyExit, rules.policy().refund_to), mark, now_s)
 }
 
 /// Lets the claim of a vehicle that is still inside grow by the lot's step; the store refuses if somebody else's claim is in the way.
@@ -111,12 +111,12 @@ pub fn overstay(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark) -> Result
     Ok(Change { reservation: next, payments: Vec::new() })
 }
 
-/// The price of a stay that nobody booked: graces for those who drive up are not for bookings (T1).
+/// The price of a stay that nobody booked, with what is `given` towards it: graces for those who drive up are not for bookings (T1).
 ///
 /// # Errors
 /// [`Refusal::Tariff`].
-pub fn drive_up(rules: Rules<'_>, vehicle: Vehicle, stayed: Window) -> Result<Price, Refusal> {
-    match sold_drive_up(rules, vehicle, stayed) {
+pub fn drive_up(rules: Rules<'_>, vehicle: Vehicle, stayed: Window, given: &[ValidationUse]) -> Result<Price, Refusal> {
+    match sold_drive_up(rules, vehicle, stayed, given) {
         // The exit opens also where the tariff has no price for what was driven (G1); the record shows that nothing was owed.
         Err(TariffError::Unavailable | TariffError::TooLong) => {
             Price::new(rules.tariff.currency, rules.tariff.version, Vec::new()).map_err(Refusal::Tariff)
@@ -129,9 +129,14 @@ pub fn drive_up(rules: Rules<'_>, vehicle: Vehicle, stayed: Window) -> Result<Pr
 ///
 /// # Errors
 /// [`TariffError`].
-pub fn sold_drive_up(rules: Rules<'_>, vehicle: Vehicle, stayed: Window) -> Result<Price, TariffError> {
+pub fn sold_drive_up(
+    rules: Rules<'_>,
+    vehicle: Vehicle,
+    stayed: Window,
+    given: &[ValidationUse],
+) -> Result<Price, TariffError> {
     let features = Feature::of_spot(rules.circumstances.features);
-    let request = PriceRequest { basis: Basis::Stay, ..rules.request(vehicle.class, stayed, &features) };
+    let request = PriceRequest { basis: Basis::Stay, ..rules.request(vehicle.class, stayed, &features, given) };
     settlement::drive_up(rules.tariff, &request)
 }
 
@@ -141,7 +146,7 @@ pub fn sold_drive_up(rules: Rules<'_>, vehicle: Vehicle, stayed: Window) -> Resu
 /// [`Refusal::Tariff`].
 pub fn left(r: &Reservation, rules: Rules<'_>, left_at: Minute) -> Result<Price, Refusal> {
     let features = Feature::of_spot(rules.circumstances.features);
-    let booked = rules.request(r.vehicle.class, r.window, &features);
+    let booked = rules.request(r.vehicle.class, r.window, &features, &r.validations);
     let stay = Stay { tariff: rules.tariff, booked, left_at, price: &agreed(r, rules)? };
     Ok(settlement::leave(&rules.policy(), &stay).map_err(Refusal::Tariff)?.owed)
 }

@@ -3,6 +3,7 @@
 use super::{Change, Dossier, Refusal, Rules, after, minute};
 use crate::ids::{PAYMENTS_PER_RESERVATION_MAX, PaymentId, SpotIndex};
 use crate::payment::{Means, Payment, PaymentKind, PaymentStatus, Purpose, RefundReason, refundable};
+use crate::policy::RefundTo;
 use crate::reservation::{Command, Mark, Reason, Reservation, Status};
 use crate::settlement;
 
@@ -14,6 +15,13 @@ const CHARGES_MAX: u8 = 60;
 /// # Errors
 /// [`Refusal`] of the state, an expired hold (410), nothing due, or a charge under way.
 pub fn pay(d: &Dossier, now_s: i64, mark: Mark, means: Means) -> Result<Payment, Refusal> {
+    let (number, purpose) = chargeable(d, now_s)?;
+    let r = &d.reservation;
+    Ok(requested(r, number, PaymentKind::Charge(purpose), r.due_minor(), means, mark, now_s))
+}
+
+/// The number and the purpose of a charge that may be made now.
+pub(super) fn chargeable(d: &Dossier, now_s: i64) -> Result<(u8, Purpose), Refusal> {
     let r = &d.reservation;
     let lapsed = r.status == Status::Held && r.hold_expires_at_s.is_some_and(|at_s| at_s <= now_s);
     if lapsed || r.status == Status::Expired {
@@ -31,7 +39,7 @@ pub fn pay(d: &Dossier, now_s: i64, mark: Mark, means: Means) -> Result<Payment,
     if number > CHARGES_MAX {
         return Err(Refusal::TooManyPayments);
     }
-    Ok(requested(r, number, PaymentKind::Charge(purpose), r.due_minor(), means, mark, now_s))
+    Ok((number, purpose))
 }
 
 /// The intent to bill at the exit what it leaves owed; `None` if nothing is, or if it cannot be asked for now: then it stays a debt.
@@ -45,8 +53,8 @@ pub(super) fn exit_charge(d: &Dossier, exit: &Change, means: &Means, now_s: i64,
     Some(requested(&exit.reservation, number, kind, due_minor, means.clone(), mark, now_s))
 }
 
-/// A payment that nobody has asked the provider for yet.
-fn requested(
+/// A payment that nobody has carried out yet.
+pub(super) fn requested(
     r: &Reservation,
     number: u8,
     kind: PaymentKind,
@@ -155,7 +163,7 @@ fn with_charge(
     now_s: i64,
 ) -> Result<Change, Refusal> {
     let known = Dossier { reservation: d.reservation.clone(), payments: replaced(&d.payments, paid) };
-    let mut change = with_refunds(&known, next, reason, mark, now_s)?;
+    let mut change = with_refunds(&known, next, (reason, RefundTo::Origin), mark, now_s)?;
     change.payments.insert(0, paid.clone());
     Ok(change)
 }
@@ -174,7 +182,7 @@ fn replaced(payments: &[Payment], with: &Payment) -> Vec<Payment> {
 pub(super) fn with_refunds(
     d: &Dossier,
     mut next: Reservation,
-    reason: RefundReason,
+    (reason, to): (RefundReason, RefundTo),
     mark: Mark,
     now_s: i64,
 ) -> Result<Change, Refusal> {
@@ -187,8 +195,21 @@ pub(super) fn with_refunds(
     for (of, amount_minor) in parts {
         let known: Vec<Payment> = d.payments.iter().chain(&payments).cloned().collect();
         let (number, kind) = (next_number(&known)?, PaymentKind::Refund { of, reason });
-        payments.push(requested(&next, number, kind, amount_minor, Means::returned_by_provider(), mark, now_s));
+        let means = means_back(&next, known.iter().find(|p| p.id.number == of), to, amount_minor);
+        payments.push(requested(&next, number, kind, amount_minor, means, mark, now_s));
     }
     next.refunded_minor += too_much;
     Ok(Change { reservation: next, payments })
+}
+
+/// How a refund goes. Credit goes back as credit. Cash cannot be sent after somebody: a driver gets credit for it, anybody else is owed it
+/// over the counter.
+fn means_back(r: &Reservation, charge: Option<&Payment>, to: RefundTo, amount_minor: i64) -> Means {
+    match charge.map(|charge| &charge.means) {
+        Some(Means::Wallet) => Means::Wallet,
+        _ if to == RefundTo::Wallet && r.has_driver() => Means::Wallet,
+        Some(Means::Cash { .. }) if r.has_driver() => Means::Wallet,
+        Some(Means::Cash { till, .. }) => Means::Cash { till: till.clone(), tendered_minor: amount_minor },
+        Some(Means::Provider { .. }) | None => Means::returned_by_provider(),
+    }
 }

@@ -47,7 +47,7 @@ pub fn cancel(d: &Dossier, rules: Rules<'_>, now_s: i64, mark: Mark, reason: Rea
         Reason::SpotOutOfService => RefundReason::OutOfService,
         Reason::DriverCancelled | Reason::PaidTooLate | Reason::NoExitEvidence => RefundReason::Cancellation,
     };
-    with_refunds(d, next, why, mark, now_s)
+    with_refunds(d, next, (why, rules.policy().refund_to), mark, now_s)
 }
 
 /// Ends a hold whose time is over (I4).
@@ -105,7 +105,7 @@ pub fn no_show(
             }
         };
     }
-    with_refunds(d, next, RefundReason::NoShow, mark, now_s)
+    with_refunds(d, next, (RefundReason::NoShow, rules.policy().refund_to), mark, now_s)
 }
 
 /// Extends, shortens, moves in time or to another spot; the state stays, the claim is swapped whole (I10). A paid booking pays the
@@ -178,7 +178,7 @@ pub fn modify(
         (next.status, next.hold_expires_at_s) = (after(r.status, Command::Confirm)?, None);
     }
     next.spot_blocked = next.spot_blocked && spot == r.spot && window.overlaps(r.window);
-    with_refunds(d, next, RefundReason::Change, mark, now_s)
+    with_refunds(d, next, (RefundReason::Change, rules.policy().refund_to), mark, now_s)
 }
 
 /// What stays owed after a change to `window`: what giving up the booking instead would keep now, or for a vehicle inside what leaving
@@ -186,7 +186,7 @@ pub fn modify(
 fn kept_by_change(r: &Reservation, rules: Rules<'_>, now: Minute, window: Window) -> Result<i64, Refusal> {
     let owed = if r.status == Status::CheckedIn {
         let (price, features) = (agreed(r, rules)?, Feature::of_spot(r.circumstances.features));
-        let booked = rules.request(r.vehicle.class, r.window, &features);
+        let booked = rules.request(r.vehicle.class, r.window, &features, &r.validations);
         let stay = Stay { tariff: rules.tariff, booked, left_at: window.end(), price: &price };
         settlement::early_exit(&rules.policy(), &stay).map_err(Refusal::Tariff)?
     } else {
@@ -257,5 +257,5 @@ pub fn relocate(
     if r.status == Status::Held && next.price_minor == 0 {
         (next.status, next.hold_expires_at_s) = (after(r.status, Command::Confirm)?, None);
     }
-    with_refunds(d, next, RefundReason::Relocation, mark, now_s)
+    with_refunds(d, next, (RefundReason::Relocation, rules.policy().refund_to), mark, now_s)
 }

@@ -443,6 +443,31 @@ impl Price {
         &self.debits
     }
 
+    /// What merchants, and the operator itself, owe together in minor units.
+    #[must_use]
+    pub fn debited_minor(&self) -> i64 {
+        // Each is a part of a price, and together they are at most one.
+        self.debits.iter().map(|debit| debit.amount_minor).sum()
+    }
+
+    /// This price with what merchants owe by another one: of the same stay, or a part of it.
+    #[must_use]
+    pub fn with_debits(self, debits: Vec<Debit>) -> Self {
+        Self { debits, ..self }
+    }
+
+    /// What merchants owe if the driver saves so much less: the last one given is the first to pay less.
+    #[must_use]
+    pub fn debits_less(&self, minor: i64) -> Vec<Debit> {
+        let (mut debits, mut rest) = (self.debits.clone(), minor);
+        for debit in debits.iter_mut().rev() {
+            let less = rest.clamp(0, debit.amount_minor);
+            (debit.amount_minor, rest) = (debit.amount_minor - less, rest - less);
+        }
+        debits.retain(|debit| debit.amount_minor > 0);
+        debits
+    }
+
     /// The sum of the lines in minor units, at least 0.
     #[must_use]
     pub const fn total_minor(&self) -> i64 {

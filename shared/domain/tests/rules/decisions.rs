@@ -19,22 +19,22 @@ use super::given::lot;
 /// 2026-06-01T00:00Z.
 const DAY: i64 = 29_671_200;
 
-fn minute(hour: i64, minutes: i64) -> Minute {
+pub(super) fn minute(hour: i64, minutes: i64) -> Minute {
     Minute(DAY + hour * 60 + minutes)
 }
 
-fn window(from: Minute, until: Minute) -> Window {
+pub(super) fn window(from: Minute, until: Minute) -> Window {
     Window::new(from, until).unwrap()
 }
 
-struct World {
-    lot: Lot,
-    tariff: Tariff,
+pub(super) struct World {
+    pub(super) lot: Lot,
+    pub(super) tariff: Tariff,
 }
 
 impl World {
     /// €2 per started hour; early exits are repriced; overstay €2.50 per started hour and €10.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let currency = Currency::from_code("EUR").unwrap();
         let tariff = Tariff {
             version: TariffVersion(1),
@@ -49,11 +49,11 @@ impl World {
         Self { lot: lot(), tariff }
     }
 
-    fn rules(&self) -> Rules<'_> {
+    pub(super) fn rules(&self) -> Rules<'_> {
         Rules::ordinary(&self.lot, &self.tariff)
     }
 
-    fn hold(&self, windows: Vec<Window>, now: Minute) -> Dossier {
+    pub(super) fn hold(&self, windows: Vec<Window>, now: Minute) -> Dossier {
         let new = NewReservation {
             id: ReservationId::new(Claimant::Reservation, 42),
             lot: self.lot.id.clone(),
@@ -68,17 +68,17 @@ impl World {
     }
 
     /// A paid reservation 12:00–16:00, €8, booked at 06:00.
-    fn confirmed(&self) -> Dossier {
+    pub(super) fn confirmed(&self) -> Dossier {
         let held = self.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
         pay(held, minute(6, 1))
     }
 }
 
-fn mark(key: u64) -> Mark {
+pub(super) fn mark(key: u64) -> Mark {
     Mark { key, fingerprint: 1 }
 }
 
-fn apply(d: &Dossier, change: Change) -> Dossier {
+pub(super) fn apply(d: &Dossier, change: Change) -> Dossier {
     let mut payments = d.payments.clone();
     for payment in change.payments {
         match payments.iter_mut().find(|p| p.id == payment.id) {
@@ -90,13 +90,13 @@ fn apply(d: &Dossier, change: Change) -> Dossier {
 }
 
 /// Stores the intent and lets the charge succeed.
-fn pay(d: Dossier, now: Minute) -> Dossier {
+pub(super) fn pay(d: Dossier, now: Minute) -> Dossier {
     let intent = decide::pay(&d, now.epoch_s(), mark(900), Means::card("pm_card_visa")).unwrap();
     let with_intent = Dossier { payments: [d.payments.clone(), vec![intent.clone()]].concat(), ..d };
     charge(&with_intent, &intent, now)
 }
 
-fn charge(d: &Dossier, intent: &Payment, now: Minute) -> Dossier {
+pub(super) fn charge(d: &Dossier, intent: &Payment, now: Minute) -> Dossier {
     let paid = Payment { status: PaymentStatus::Succeeded, version: intent.version + 1, ..intent.clone() };
     let spot = d.reservation.spot;
     let change = decide::charged(d, &paid, now.epoch_s(), mark(901), spot)

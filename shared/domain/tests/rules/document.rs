@@ -40,6 +40,7 @@ fn reservation() -> Reservation {
         hold_expires_at_s: None,
         tariff: TariffVersion(1),
         circumstances: Circumstances::default(),
+        validations: Vec::new(),
         currency: eur(),
         fees_minor: 0,
         price_minor: 0,

@@ -9,6 +9,8 @@ mod given;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod means;
+#[cfg(test)]
 mod money;
 #[cfg(test)]
 mod notice;
@@ -28,6 +30,8 @@ mod tariff;
 mod tariff_language;
 #[cfg(test)]
 mod tariff_properties;
+#[cfg(test)]
+mod validations;
 #[cfg(test)]
 mod vehicle;
 #[cfg(test)]

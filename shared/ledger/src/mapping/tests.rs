@@ -8,7 +8,7 @@ use parkade_domain::money::Currency;
 use parkade_domain::payment::{Purpose, RefundReason};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Mark, Reason};
-use parkade_domain::tariff::Tariff;
+use parkade_domain::tariff::{RuleId, Tariff, ValidationUse};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{Vehicle, VehicleClass};
 
@@ -177,4 +177,56 @@ fn what_a_cancellation_or_a_no_show_keeps_is_earned_and_an_expired_hold_earns_no
     let entry = of_stay(Some(&missed), &lowered, rules).unwrap().unwrap();
     assert_eq!(told(&entry), "price_corrected: receivable -200, revenue 200");
     assert_eq!(entry.about.at_s, T0.epoch_s() + 1_800, "in the month of the stay, whenever it is made");
+}
+
+/// A stay of [`held`] that is given `validation`, as it is with its gift and when it is over.
+fn given(rules: Rules<'_>, validation: &str) -> [Reservation; 3] {
+    let d = Dossier { reservation: held(rules), payments: Vec::new() };
+    let validation = ValidationUse { id: RuleId::new(validation), used_before: 0 };
+    let free = decide::validate(&d, rules, T0.epoch_s() - 3_540, MARK, &validation).unwrap().reservation;
+    let d = Dossier { reservation: free.clone(), payments: Vec::new() };
+    let inside = decide::check_in(&d, rules, T0.epoch_s(), MARK).unwrap().reservation;
+    let d = Dossier { reservation: inside.clone(), payments: Vec::new() };
+    [free, inside, decide::check_out(&d, rules, T0.epoch_s() + 7_200, MARK, None).unwrap().reservation]
+}
+
+#[test]
+fn a_merchant_owes_what_a_driver_was_given_also_when_the_driver_owes_nothing() {
+    let (lot, mut tariff) = (lot(), tariff());
+    let validations = r#"[{"id": "code", "merchant": "cinema", "benefit": {"money": {"amount": 1100}}},
+        {"id": "sorry", "benefit": {"free": {}}}]"#;
+    tariff.validations = serde_json::from_str(validations).unwrap();
+    let rules = Rules::ordinary(&lot, &tariff);
+    let [free, inside, out] = given(rules, "code");
+    assert_eq!((free.status, of_stay(Some(&held(rules)), &free, rules).unwrap()), (Status::Confirmed, None));
+    let entry = of_stay(Some(&inside), &out, rules).unwrap().unwrap();
+    assert_eq!(told(&entry), "stay: merchant:cinema 600, revenue -504, tax -96");
+    assert_eq!(of_stay(Some(&out), &out, rules).unwrap(), None);
+    // What the operator gives is nobody's debt, so there is nothing to book.
+    let [_, inside, out] = given(rules, "sorry");
+    assert_eq!((out.price_minor, of_stay(Some(&inside), &out, rules).unwrap()), (0, None));
+}
+
+#[test]
+fn a_count_books_what_is_missing_and_what_went_to_the_bank() {
+    let lot = lot();
+    let count = |counted_minor, left_minor| Count {
+        lot: lot.id.clone(),
+        till: TillId::new("kiosk").unwrap(),
+        number: 7,
+        currency: lot.currency,
+        expected_minor: 10_000,
+        counted_minor,
+        left_minor,
+        by: UserId::new("olga").unwrap(),
+        at_s: T0.epoch_s(),
+        mark: MARK,
+    };
+    let booked = |counted, left| {
+        of_count(&count(counted, left), Place { lot: &lot.id, zone: lot.zone }).unwrap().as_ref().map(told)
+    };
+    assert_eq!(booked(10_000, 10_000), None);
+    assert_eq!(booked(9_950, 9_950).unwrap(), "till_count: cash:kiosk -50, over_short 50");
+    assert_eq!(booked(10_020, 2_000).unwrap(), "till_count: bank 8020, cash:kiosk -8000, over_short -20");
+    assert_eq!(booked(10_000, 15_000).unwrap(), "till_count: bank -5000, cash:kiosk 5000");
 }

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use parkade_domain::ids::{CalendarVersion, Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
 use parkade_domain::money::Currency;
 use parkade_domain::reservation::{Circumstances, Mark, Reason, Reservation, SealedPlate, Status};
+use parkade_domain::tariff::{RuleId, ValidationUse};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{SpotKind, SpotSize, Vehicle, VehicleClass};
 
@@ -77,6 +78,9 @@ pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64, now_s
         put("e", text(keys::exit_partition(&r.lot, keys::exit_period(left_at))));
         put("es", text(keys::exit_sort(left_at, r.id)));
     }
+    if !r.validations.is_empty() {
+        put("va", text(pack_validations(&r.validations)));
+    }
     if let Some(reason) = r.reason {
         put("rs", text(reason.as_str()));
     }
@@ -139,6 +143,10 @@ pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
         hold_expires_at_s: reader.number_maybe("hx")?,
         tariff: TariffVersion(reader.number("tv")?),
         circumstances: circumstances(&reader)?,
+        validations: match reader.text_maybe("va") {
+            None => Vec::new(),
+            Some(_) => reader.parsed("va", unpack_validations)?,
+        },
         currency: reader.parsed("cu", |code| Currency::from_code(code).ok())?,
         fees_minor: reader.number_maybe("fm")?.unwrap_or(0),
         price_minor: reader.number("pr")?,
@@ -165,6 +173,20 @@ fn circumstances(reader: &Reader<'_>) -> Result<Circumstances, StoreError> {
         occupancy_percent: reader.number_maybe("oc")?,
         lead_minutes: reader.number_maybe("ld")?,
     })
+}
+
+/// `<id>:<used before>`, separated by commas; neither is part of a name.
+fn pack_validations(validations: &[ValidationUse]) -> String {
+    let pack = |given: &ValidationUse| format!("{}:{}", given.id, given.used_before);
+    validations.iter().map(pack).collect::<Vec<_>>().join(",")
+}
+
+fn unpack_validations(packed: &str) -> Option<Vec<ValidationUse>> {
+    let unpack = |given: &str| {
+        let (id, used_before) = given.split_once(':')?;
+        Some(ValidationUse { id: RuleId::new(id), used_before: used_before.parse().ok()? })
+    };
+    packed.split(',').map(unpack).collect()
 }
 
 pub(crate) fn pack_windows(windows: &[Window]) -> Vec<u8> {
