@@ -1,5 +1,7 @@
 //! Paying through the API, with the payment twin over HTTP: what a driver's app and the provider's webhooks see.
 
+use std::time::Instant;
+
 use parkade_twin::{Fault, FaultKind, Target, Twin};
 use ring::hmac;
 use serde_json::{Value, json};
@@ -133,6 +135,33 @@ async fn a_webhook_that_is_forged_old_about_nothing_of_ours_or_about_another_amo
     }
     let open = api.get(&format!("/v1/payments/{payment}"), ALICE).await.expect(200);
     assert_eq!((open.text("status"), status(&api, &id).await), ("requested".to_owned(), "held".to_owned()));
+}
+
+#[tokio::test]
+async fn a_provider_that_hangs_keeps_no_driver_longer_than_announced_and_is_soon_not_asked_any_more() {
+    let (api, twin) = Api::with_twin().await;
+    let id = api.held("k", booking("12:00", "14:00")).await;
+    api.post("/v1/payments", ALICE, "p", pay(&id, "pm_card_authenticationRequired")).await.expect(202);
+    let hang = |on| twin.inject(Fault { on: Some(on), ms: 8_000, count: 20, ..Fault::new(FaultKind::Slow) }).unwrap();
+    hang(Target::Cancel);
+    hang(Target::Charge);
+    let began = Instant::now();
+    // The first charge would have to be called off for another one.
+    let other = pay(&id, "pm_card_visa");
+    let waits = async |hour: u32| {
+        let window = booking(&format!("{hour}:00"), &format!("{}:00", hour + 1));
+        let id = api.held(&format!("h{hour}"), window).await;
+        api.post("/v1/payments", ALICE, &format!("p{hour}"), pay(&id, "pm_card_visa")).await.expect(202);
+    };
+    let refused = api.post("/v1/payments", ALICE, "p2", other);
+    let (refused, ..) = tokio::join!(refused, waits(15), waits(16), waits(17), waits(18));
+    refused.refused(409, "payment_in_progress");
+    assert!(began.elapsed() < 2 * ::pay::ANSWERED_WITHIN, "{:?}", began.elapsed());
+    // Five have waited in vain, so nobody does any more.
+    let began = Instant::now();
+    let late = api.held("late", booking("20:00", "21:00")).await;
+    api.post("/v1/payments", ALICE, "late", pay(&late, "pm_card_visa")).await.expect(202);
+    assert!(began.elapsed() < ::pay::ANSWERED_WITHIN / 2, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

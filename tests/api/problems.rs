@@ -10,11 +10,12 @@ use crate::harness::{ALICE, Api, BOB, GATE, OLGA, ROOT, Reply, booking, lot, wit
 
 /// Codes that no function of this crate's routes answers with: the first is the gateway's, the others belong to what is not built yet
 /// or cannot be provoked here; those of saved cards need the payment twin, see `cards.rs`.
-const UNREACHED: [Code; 6] = [
+const UNREACHED: [Code; 7] = [
     Code::RouteNotFound,
     Code::IdempotencyInProgress,
     Code::PaymentsExhausted,
     Code::CardNotEntered,
+    Code::CardRefused,
     Code::TooManyCards,
     Code::PlateEnrolled,
 ];

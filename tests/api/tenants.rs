@@ -123,6 +123,9 @@ async fn what_is_somebody_elses_does_not_exist() {
             match status {
                 404 if route.1 == "/v1/payments/{id}" => assert_eq!(code, "payment_not_found"),
                 404 if route.1 == "/v1/receipts/{id}" => assert_eq!(code, "receipt_not_found"),
+                404 if route.1.contains("/payment-methods") || route.1.ends_with("/automatic-payment") => {
+                    assert_eq!(code, "payment_method_not_found");
+                }
                 404 if code == "validation_not_found" => assert_eq!(token, "dev.merchant.alice.central"),
                 404 => assert_eq!(code, "reservation_not_found"),
                 403 => assert_eq!(code, "forbidden"),

@@ -351,7 +351,7 @@ async fn save_card(store: &Store) -> Result<String, PayerError> {
     let payer = store.remember_customer(&driver(), "cus_1").await?;
     let (method, brand, last4) = ("pm_1".to_owned(), "visa".to_owned(), "4242".to_owned());
     store.keep_card(&driver(), &Card { method, brand, last4, exp_month: 12, exp_year: 2030 }).await?;
-    Ok(format!("{payer:?}"))
+    Ok(payer.customer)
 }
 
 fn of_payer(error: PayerError) -> CommandError {

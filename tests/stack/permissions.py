@@ -34,7 +34,7 @@ DOSSIER = _needs(Records="Query")
 COMMAND = _all(LOT, TARIFF, DOSSIER, _needs(Records="PutItem", Calendar="GetItem BatchGetItem UpdateItem"))
 FREE_SPOTS = _needs(Calendar="Query")
 CASHIER = _all(COMMAND, FREE_SPOTS, _needs(Derived="GetItem PutItem"))
-KEEP_CARD = _needs(Records="Query GetItem PutItem")
+KEEP_CARD = _needs(Records="Query GetItem PutItem DeleteItem ConditionCheckItem")
 # Reads the record, its lot and its driver's wishes; notes that the message is sent, or that it waits.
 TELL = _all(LOT, DOSSIER, _needs(Records="GetItem PutItem DeleteItem"))
 SPOTS_NOW = _needs(Calendar="GetItem BatchGetItem", Records="GetItem BatchGetItem")
@@ -81,9 +81,10 @@ CALLS: dict[str, Needs] = {
     "cashier.take_hint(": _all(CASHIER, KEEP_CARD),
     "cashier.begin_card(": _needs(Records="GetItem PutItem"),
     "cashier.finish_card(": KEEP_CARD,
-    "cashier.remove_card(": _needs(Records="Query GetItem PutItem DeleteItem"),
+    "cashier.remove_card(": _needs(Records="Query GetItem PutItem DeleteItem ConditionCheckItem"),
     "store.payer(": _needs(Records="GetItem"),
     "store.cards(": _needs(Records="Query"),
+    "store.means_of(": _needs(Records="GetItem"),
     "store.bill_automatically(": _needs(Records="GetItem PutItem DeleteItem ConditionCheckItem"),
     "store.enrolled(": _needs(Records="GetItem"),
     "store.reserve(": _all(COMMAND, FREE_SPOTS, _needs(Derived="GetItem")),

@@ -1,6 +1,8 @@
 //! Carries out what the records say is to be charged or given back: whatever the driver's own request did not see the end of, and every
 //! refund. Each message may come late, twice or after its first try died anywhere; the cashier makes that harmless.
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use chrono::{DateTime, Utc};
 use parkade_billing::{Cashier, Failure};
@@ -9,6 +11,10 @@ use parkade_domain::payment::Payment;
 use parkade_events::{EventName, Incoming, run_batch};
 use parkade_store::{Access, Intent};
 use thiserror::Error;
+
+/// How long the provider is asked about a batch, all calls together: three of them (whether it was asked, the charge, what became of it) as
+/// slow as one may be. The function's time-out leaves two seconds more for the store.
+const ASKED_FOR: Duration = Duration::from_secs(24);
 
 /// Why a message was not done. It comes again, and after some tries a person looks at it.
 #[derive(Debug, Error)]
@@ -26,7 +32,8 @@ pub enum Undone {
 
 /// Carries out the requests of a batch, one after the other. The answer names the messages that have to come again.
 pub async fn handle(cashier: &Cashier, now: DateTime<Utc>, batch: SqsEvent) -> SqsBatchResponse {
-    run_batch(batch, |incoming| carry_out(cashier, now.timestamp(), incoming)).await
+    let cashier = cashier.within(ASKED_FOR);
+    run_batch(batch, |incoming| carry_out(&cashier, now.timestamp(), incoming)).await
 }
 
 async fn carry_out(cashier: &Cashier, now_s: i64, incoming: Incoming) -> Result<(), Undone> {

@@ -14,11 +14,11 @@ use parkade_domain::decide::Refusal;
 use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_runtime::Deps as Common;
 use parkade_runtime::access::change_access;
-use parkade_runtime::problems::command_problem;
+use parkade_runtime::problems::{command_problem, store_problem};
 use parkade_runtime::stays::mark;
-use parkade_store::{CommandError, Intent, Order};
+use parkade_store::{CommandError, Intent, Order, Store};
 
-/// How long a driver waits for the provider before being told to look later: what people put up with at a barrier or a form.
+/// How long a driver waits for the provider, all of its calls together, before being told to look later: what people put up with at a barrier or a form.
 pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 
 /// What the function needs.
@@ -55,27 +55,31 @@ async fn pay(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Res
         expected_version: None,
         now_s: now.timestamp(),
     };
+    let store = &deps.common.store;
     let means = match input.with {
-        PayWith::Method(method) => Means::card(method),
+        // A saved card can only be charged for its user.
+        PayWith::Method(method) => {
+            store.means_of(&principal.subject, &method).await.map_err(|error| store_problem(&error))?
+        }
         PayWith::Credit => Means::Wallet,
     };
-    let intent = intend(deps, &order, &means).await?;
+    let cashier = deps.cashier.within(ANSWERED_WITHIN);
+    let intent = intend(store, &cashier, &order, &means).await?;
     let replayed = intent.replayed;
     if !replayed {
         tracing::info!(payment.id = %intent.payment.id, reservation.id = %id, "requested payment {}", intent.payment.id);
     }
-    let payment = carried_out(&deps.cashier, intent, order.now_s).await;
+    let payment = carried_out(&cashier, intent, order.now_s).await;
     answer(&payment, replayed)
 }
 
 /// Stores the intent. A charge that only waits for the driver to answer the card's issuer gives way to another card.
-async fn intend(deps: &Deps, order: &Order, means: &Means) -> Result<Intent, Problem> {
-    let store = &deps.common.store;
+async fn intend(store: &Store, cashier: &Cashier, order: &Order, means: &Means) -> Result<Intent, Problem> {
     let under_way = match store.pay(order, means).await {
         Err(CommandError::Refused(Refusal::PaymentInProgress(id))) => id,
         other => return other.map_err(command_problem),
     };
-    if let Err(failure) = deps.cashier.call_off(under_way, order.now_s).await {
+    if let Err(failure) = cashier.call_off(under_way, order.now_s).await {
         tracing::info!(payment.id = %under_way, "{under_way} was not called off: {}", chain(&failure));
     }
     store.pay(order, means).await.map_err(command_problem)
@@ -87,13 +91,12 @@ async fn carried_out(cashier: &Cashier, intent: Intent, now_s: i64) -> Payment {
     if payment.status != PaymentStatus::Requested {
         return payment;
     }
-    match tokio::time::timeout(ANSWERED_WITHIN, cashier.carry_out_known(intent, now_s)).await {
-        Ok(Ok(settled)) => settled,
-        Ok(Err(failure)) => {
+    match cashier.carry_out_known(intent, now_s).await {
+        Ok(settled) => settled,
+        Err(failure) => {
             tracing::info!(payment.id = %payment.id, "{} is not decided yet: {}", payment.id, chain(&failure));
             payment
         }
-        Err(_) => payment,
     }
 }
 

@@ -12,11 +12,11 @@
 use chrono::{DateTime, Utc};
 use http::{Method, Request, Response};
 use parkade_api::wire::card::{AutomaticRequest, CardSetupView, CardView, CardsView, SaveCardRequest};
-use parkade_api::{Answer, Code, Problem, idempotency_key, path_text, path_user, read_json, respond_to};
+use parkade_api::{Answer, Code, Problem, chain, idempotency_key, path_text, path_user, read_json, respond_to};
 use parkade_billing::{CardError, Cashier};
 use parkade_domain::ids::UserId;
-use parkade_identity::permit_own;
-use parkade_payments::ProviderId;
+use parkade_identity::{Denied, permit_own};
+use parkade_payments::{PaymentError, ProviderId};
 use parkade_runtime::Deps as Common;
 use parkade_runtime::lanes::enrolled_index;
 use parkade_runtime::problems::store_problem;
@@ -39,7 +39,11 @@ pub async fn handle(deps: &Deps, _: DateTime<Utc>, request: Request<Vec<u8>>) ->
 
 async fn answer(deps: &Deps, request: &Request<Vec<u8>>) -> Result<Answer, Problem> {
     let principal = deps.common.identity.principal(request.headers())?;
-    let permit = permit_own(&principal, &path_user(request, "id")?)?;
+    // What somebody else has saved does not exist for the caller.
+    let permit = permit_own(&principal, &path_user(request, "id")?).map_err(|denied| match denied {
+        Denied::NotFound => Problem::new(Code::PaymentMethodNotFound),
+        Denied::Forbidden => denied.into(),
+    })?;
     let user = permit.owner();
     match *request.method() {
         Method::POST => save(deps, request, user).await,
@@ -102,6 +106,11 @@ fn card_view(card: Card, automatic: Option<&str>) -> CardView {
 fn problem(error: CardError) -> Problem {
     match error {
         CardError::Payer(error) => payer_problem(error),
+        // Its customer was deleted at the provider, for one: asking again changes nothing.
+        CardError::Provider(error @ (PaymentError::Refused { .. } | PaymentError::Declined { .. })) => {
+            tracing::error!("the provider refuses to keep a card: {}", chain(&error));
+            Problem::new(Code::CardRefused).cause(&error)
+        }
         CardError::Provider(error) => Problem::new(Code::ProviderUnavailable).cause(&error),
         CardError::UnknownSetup => Problem::new(Code::PaymentMethodNotFound),
         CardError::Unfinished => Problem::new(Code::CardNotEntered),

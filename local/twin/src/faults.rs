@@ -22,6 +22,9 @@ pub enum FaultKind {
     /// It is done, and its key answers 500 for ever, as Stripe's does: only retrieving the object tells the truth.
     #[serde(rename = "execute_then_500")]
     ExecuteThen500,
+    /// It is not done, and its key answers 500 for ever all the same: nothing can come of this key any more.
+    #[serde(rename = "skip_then_500")]
+    SkipThen500,
     /// Waits `ms` with the key in flight, then does it and answers, whether or not the caller still listens.
     Slow,
     /// 429 and nothing was done.
@@ -122,10 +125,11 @@ pub(crate) struct Chaos {
 }
 
 /// What chaos is made of: every fault there is.
-const CHAOS: [FaultKind; 9] = [
+const CHAOS: [FaultKind; 10] = [
     FaultKind::DropBefore,
     FaultKind::ExecuteThenDropReply,
     FaultKind::ExecuteThen500,
+    FaultKind::SkipThen500,
     FaultKind::Slow,
     FaultKind::TooManyRequests,
     FaultKind::WebhookBeforeReply,
@@ -251,6 +255,7 @@ mod tests {
         let read = |text| serde_json::from_str::<Fault>(text);
         assert_eq!(read(r#"{"fault":"429"}"#).unwrap(), Fault::new(FaultKind::TooManyRequests));
         assert_eq!(read(r#"{"fault":"execute_then_500","count":2}"#).unwrap().fault, FaultKind::ExecuteThen500);
+        assert_eq!(read(r#"{"fault":"skip_then_500"}"#).unwrap().fault, FaultKind::SkipThen500);
         assert!(read(r#"{"fault":"slow","ms":5,"often":1}"#).is_err());
         assert!(read(r#"{"fault":"slow"}"#).unwrap().refusal().is_some());
         assert!(read(r#"{"fault":"approve","count":0}"#).unwrap().refusal().is_some());

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::balance::Transaction;
 use crate::books::Books;
 use crate::cards;
+use crate::faults::FaultKind;
 use crate::journal::{Change, Entry, Journal, OpenError, Saved};
 use crate::keys::{Admission, Keys, Use};
 use crate::objects::{Customer, Intent, Method, Outcome, RefundStatus, Setup, SetupOutcome};
@@ -101,12 +102,15 @@ impl Ledger {
 
     /// Does what was admitted, journals it with its answer, and only then lets the answer out.
     ///
-    /// `crash` does everything but answers (and remembers, for the key) a 500.
-    pub(crate) fn execute(&mut self, of: Option<&Use>, command: Command, now: u64, crash: bool) -> Reply {
+    /// Two faults answer (and remember, for the key) a 500: after all of it, or after nothing.
+    pub(crate) fn execute(&mut self, of: Option<&Use>, command: Command, now: u64, fault: FaultKind) -> Reply {
         let done = self.carry_out(command, now);
-        let Done { changes, mut reply } =
+        let Done { mut changes, mut reply } =
             done.unwrap_or_else(|error| Done { changes: Vec::new(), reply: error.into_reply() });
-        if crash {
+        if fault == FaultKind::SkipThen500 {
+            changes.clear();
+        }
+        if matches!(fault, FaultKind::ExecuteThen500 | FaultKind::SkipThen500) {
             reply = ApiError::new(500, "api_error", "An error occurred internally with the twin's API.").into_reply();
         }
         let saved = of.map(|of| Saved {
@@ -167,7 +171,7 @@ impl Ledger {
         let settlements = self.unsettled.iter().filter(due).map(|id| Command::SettleRefund { id: id.clone() });
         let commands: Vec<_> = releases.chain(settlements).collect();
         for command in commands {
-            self.execute(None, command, now, false);
+            self.execute(None, command, now, FaultKind::Approve);
         }
         self.keys.prune(now);
     }
@@ -389,7 +393,7 @@ mod tests {
 
     fn run(ledger: &mut Ledger, of: &Use, body: &str, now: u64) -> Reply {
         match ledger.admit(Some(of), charge(body)) {
-            Admission::Run(command) => ledger.execute(Some(of), command, now, false),
+            Admission::Run(command) => ledger.execute(Some(of), command, now, FaultKind::Approve),
             Admission::Answer(reply) => reply,
         }
     }
@@ -426,7 +430,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let of = usage("k", "a");
         let Admission::Run(command) = ledger.admit(Some(&of), charge(CHARGE)) else { panic!("runs") };
-        assert_eq!(ledger.execute(Some(&of), command, 1, true).status, 500);
+        assert_eq!(ledger.execute(Some(&of), command, 1, FaultKind::ExecuteThen500).status, 500);
         let Admission::Answer(replay) = ledger.admit(Some(&of), charge(CHARGE)) else { panic!("replays") };
         assert_eq!((replay.status, replay.replayed), (500, true));
         assert_eq!(ledger.books().totals["eur"].charges, 1);
@@ -434,7 +438,7 @@ mod tests {
         let refund = || create_refund(Form::parse(b"payment_intent=pi_twin00000001&amount=1251"));
         let of = Use { endpoint: "/v1/refunds".into(), ..usage("r", "b") };
         let Admission::Run(command) = ledger.admit(Some(&of), refund()) else { panic!("runs") };
-        let refused = ledger.execute(Some(&of), command, 2, false);
+        let refused = ledger.execute(Some(&of), command, 2, FaultKind::Approve);
         let Admission::Answer(replay) = ledger.admit(Some(&of), refund()) else { panic!("replays") };
         assert_eq!(replay, Reply { replayed: true, ..refused });
     }

@@ -260,7 +260,7 @@ pub(crate) async fn execute(twin: &Twin, of: Option<&Use>, command: Command, fau
     let (reply, ended, events) = {
         let mut ledger = current(twin);
         let (ended, now) = (ledger.take_fresh(), now(twin, &ledger));
-        let reply = ledger.execute(of, command, now, fault == FaultKind::ExecuteThen500);
+        let reply = ledger.execute(of, command, now, fault);
         (reply, ended, ledger.take_fresh())
     };
     publish(twin, ended, FaultKind::Approve).await;

@@ -109,6 +109,8 @@ problems! {
         "Several stays of the lot have this plate now. Ask for the code or the reservation id.";
     CardNotEntered = "card_not_entered", CONFLICT, "The card is not entered yet", true,
         "Enter the card with the payment provider's library and the setup's client secret, then ask again.";
+    CardRefused = "card_refused", CONFLICT, "The provider does not keep the card", false,
+        "The payment provider refuses to keep cards of this user, or this card. Asking again changes nothing; an operator can look into it.";
     TooManyCards = "too_many_cards", CONFLICT, "Too many cards are saved", false,
         "A user keeps at most 10 cards. Remove one first.";
     PlateEnrolled = "plate_enrolled", CONFLICT, "The plate is enrolled by somebody else", false,

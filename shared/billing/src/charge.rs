@@ -11,13 +11,18 @@ use parkade_payments::{
     Capture, Charge, ChargeRequest, ChargeStatus, ChargeTerms, PaymentError, Presence, ProviderId, Purpose,
     Uncertainty, provider_key,
 };
-use parkade_store::{Intent, Store};
+use parkade_store::{Access, Intent, Store};
 use tracing::{info, warn};
 
-use crate::{ASKED_WITHIN_S, Cashier, Failure, only};
+use crate::{ASKED_WITHIN_S, Cashier, Failure, is_spent, only};
 
 /// The first and only try under a payment's number: a driver who wants to try again makes a new payment.
 const ATTEMPT: u32 = 1;
+/// Keys with which a charge is called off, one after the other while each answers the same 5xx: calling off twice changes nothing.
+const CANCEL_ATTEMPTS: u32 = 3;
+/// How long after its request a charge that the provider's search does not find was not made: the search lags by an hour at most. Well
+/// inside the hours for which the queue asks, so that nobody has to redrive it.
+pub const FOUND_WITHIN_S: i64 = 3_600;
 /// A means of payment that does not exist, so that nothing can be charged with it.
 const NO_METHOD: &str = "pm_parkade_was_this_key_used";
 /// What the driver is told when the provider only names a status.
@@ -56,10 +61,24 @@ impl Cashier {
             return self.record(intent, &Word::Void, now_s).await;
         }
         match self.ask(payment, now_s).await? {
-            Some(word) => self.record(intent, &word, now_s).await,
+            Some(word) => self.record_asked(intent, &word, now_s).await,
             // The key answers the same error for ever.
             None => self.look_up(intent, now_s).await,
         }
+    }
+
+    /// Records the answer to a request. If the driver is to answer the card's issuer first, and the reservation has ended meanwhile, nobody
+    /// else would end the charge: whoever heard of the end has found nothing to call off.
+    async fn record_asked(&self, intent: Intent, word: &Word, now_s: i64) -> Result<Payment, Failure> {
+        let payment = self.record(intent, word, now_s).await?;
+        if payment.status != PaymentStatus::Requested || payment.client_secret.is_none() {
+            return Ok(payment);
+        }
+        let (payment, dossier) = self.store.payment(payment.id, &Access::System).await?;
+        if payment.status != PaymentStatus::Requested || Store::is_wanted(&dossier, &payment) {
+            return Ok(payment);
+        }
+        self.end_open_charge(Intent::known(payment, dossier), now_s).await
     }
 
     /// Asks for the charge by its key. `None` if the key has nothing to say any more.
@@ -71,7 +90,7 @@ impl Cashier {
         let absent = payment.kind == PaymentKind::Charge(PaymentPurpose::Exit);
         let presence = if absent { Presence::OffSession } else { Presence::OnSession };
         let terms = ChargeTerms { capture: Capture::Automatic, presence };
-        let answer = self.breaker.around(now_s, self.stripe.create_payment_intent_on(&request, terms)).await?;
+        let answer = self.call(now_s, self.stripe.create_payment_intent_on(&request, terms)).await?;
         let charge = match answer {
             Ok(charge) => charge,
             Err(PaymentError::Declined { code, decline_code }) => {
@@ -84,13 +103,13 @@ impl Cashier {
                 warn!(payment.id = %payment.id, "the provider refused {}: {code:?}", payment.id);
                 return Ok(Some(Word::Declined { code: NOT_ACCEPTED.to_owned() }));
             }
-            Err(PaymentError::Unknown(Uncertainty::ServerError { replayed: true, .. })) => return Ok(None),
+            Err(error) if is_spent(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         // An answer that was not final is repeated for ever: the charge itself knows better.
         let charge = match charge.status {
             ChargeStatus::Processing | ChargeStatus::RequiresCapture | ChargeStatus::RequiresAction => {
-                self.stripe.retrieve_payment_intent(&charge.payment_intent).await?
+                self.call(now_s, self.stripe.retrieve_payment_intent(&charge.payment_intent)).await??
             }
             _ => charge,
         };
@@ -99,7 +118,8 @@ impl Cashier {
 
     /// What became of a charge that the provider has named.
     async fn follow(&self, intent: Intent, now_s: i64) -> Result<Payment, Failure> {
-        let charge = self.stripe.retrieve_payment_intent(&reference(&intent.payment)?).await?;
+        let id = reference(&intent.payment)?;
+        let charge = self.call(now_s, self.stripe.retrieve_payment_intent(&id)).await??;
         let word = word_of(&intent.payment, &charge)?;
         self.record(intent, &word, now_s).await
     }
@@ -111,25 +131,41 @@ impl Cashier {
             return self.follow(intent, now_s).await;
         }
         let id = reference(payment)?;
-        let key = provider_key(&self.stage, Purpose::Cancel, payment.id, ATTEMPT);
-        let charge = match self.stripe.cancel_payment_intent(&id, &key).await {
+        let charge = match self.cancel(payment, &id, now_s).await? {
             Ok(charge) => charge,
             // It has taken money, or is called off already.
-            Err(PaymentError::Refused { .. }) => self.stripe.retrieve_payment_intent(&id).await?,
+            Err(PaymentError::Refused { .. }) => self.call(now_s, self.stripe.retrieve_payment_intent(&id)).await??,
             Err(error) => return Err(error.into()),
         };
         let word = word_of(payment, &charge)?;
         self.record(intent, &word, now_s).await
     }
 
-    /// Finds the charge by our payment's id, for a key that is too old or tells nothing.
+    async fn cancel(
+        &self,
+        payment: &Payment,
+        id: &ProviderId,
+        now_s: i64,
+    ) -> Result<Result<Charge, PaymentError>, Failure> {
+        let mut attempt = ATTEMPT;
+        loop {
+            let key = provider_key(&self.stage, Purpose::Cancel, payment.id, attempt);
+            match self.call(now_s, self.stripe.cancel_payment_intent(id, &key)).await? {
+                Err(error) if is_spent(&error) && attempt < CANCEL_ATTEMPTS => attempt += 1,
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// Finds the charge by our payment's id, for a key that is too old or spent: if there is none, there never will be. Should the search
+    /// have been wrong, the provider tells of the charge by itself or the reconciliation finds it, and its word wins.
     async fn look_up(&self, intent: Intent, now_s: i64) -> Result<Payment, Failure> {
         let payment = &intent.payment;
-        let found = only(self.stripe.find_payment_intents(&payment.id.to_string()).await?)?;
+        let name = payment.id.to_string();
+        let found = only(self.call(now_s, self.stripe.find_payment_intents(&name)).await??)?;
         let word = match found {
             Some(charge) => word_of(payment, &charge)?,
-            // The search lags by an hour at most, so about an old payment it is right.
-            None if now_s - payment.requested_at_s > ASKED_WITHIN_S => Word::Void,
+            None if now_s - payment.requested_at_s > FOUND_WITHIN_S => Word::Void,
             None => return Err(Failure::NotFinal),
         };
         self.record(intent, &word, now_s).await
@@ -138,14 +174,11 @@ impl Cashier {
     /// Whether the provider knows a request with the payment's key. Takes no money whatever the answer.
     async fn was_asked(&self, payment: &Payment, now_s: i64) -> Result<bool, Failure> {
         let request = self.request(payment, NO_METHOD, None)?;
-        match self.breaker.around(now_s, self.stripe.create_payment_intent(&request)).await? {
+        match self.call(now_s, self.stripe.create_payment_intent(&request)).await? {
             Err(PaymentError::Unknown(Uncertainty::KeyReused)) => Ok(true),
             // The request was judged by its content, or the key is bound to this very request: there was no earlier one.
-            Err(
-                PaymentError::Refused { .. }
-                | PaymentError::Declined { .. }
-                | PaymentError::Unknown(Uncertainty::ServerError { replayed: true, .. }),
-            ) => Ok(false),
+            Err(PaymentError::Refused { .. } | PaymentError::Declined { .. }) => Ok(false),
+            Err(error) if is_spent(&error) => Ok(false),
             Err(error) => Err(error.into()),
             Ok(_) => Err(Failure::Inconsistent("the provider knows a means of payment that does not exist")),
         }

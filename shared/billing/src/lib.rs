@@ -8,6 +8,8 @@
 //! | the process dies after the provider's answer, before it is recorded | whoever comes next asks with the same key (M1): the provider repeats its answer |
 //! | the outcome is unknown (time-out, lost reply, 5xx) | nothing is recorded; the message comes again, with the same key |
 //! | the provider saved a 5xx for the key, or may have forgotten the key | the charge or refund is looked up by our payment's id instead |
+//! | such a charge is found nowhere | once the search cannot lag any more it is void: nothing comes of its key, and the driver may pay anew |
+//! | such a refund is found nowhere | the list does not lag, so none was made: it is asked for again, with the key's next attempt |
 //! | two at once | one key, one charge; the second one's word finds the first one's |
 //! | the reservation ends before the charge | nothing is charged, unless the provider knows a request with the key: then its outcome is recorded and refunded |
 //! | the reservation ends during the charge | the success is recorded all the same, and its refund with it |
@@ -24,17 +26,20 @@ mod refund;
 mod saved;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parkade_domain::decide::{HOLD_KEPT_BEFORE_S, Refusal};
 use parkade_domain::ids::{PaymentId, ReservationId};
 use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus, Word};
 use parkade_domain::reservation::Status;
-use parkade_payments::{Charge, PaymentError, StripeClient};
+use parkade_payments::{Charge, PaymentError, StripeClient, Uncertainty};
 use parkade_store::{Access, Cause, CommandError, Done, Intent, Order, Store, StoreError};
 use thiserror::Error;
+use tokio::time::{Instant, timeout_at};
 
 use breaker::SharedBreaker;
 
+pub use charge::FOUND_WITHIN_S;
 pub use hint::Hint;
 pub use saved::CardError;
 
@@ -50,6 +55,8 @@ pub struct Cashier {
     /// Which deployment this is: part of every provider key, so that two never share one.
     stage: Arc<str>,
     breaker: SharedBreaker,
+    /// When its calls of the provider end at the latest.
+    until: Option<Instant>,
 }
 
 /// Why something was not done. Asking again is safe, and after some tries a person looks at it.
@@ -115,7 +122,29 @@ impl Cashier {
     /// A cashier of one stage.
     #[must_use]
     pub fn new(store: Store, stripe: StripeClient, stage: &str) -> Self {
-        Self { breaker: SharedBreaker::new(store.clone()), store, stripe, stage: stage.into() }
+        Self { breaker: SharedBreaker::new(store.clone()), store, stripe, stage: stage.into(), until: None }
+    }
+
+    /// The same cashier for somebody who waits only so long for the provider, all calls together. One that is cut off is a time-out like any
+    /// other: its outcome is unknown, and it counts against the provider.
+    #[must_use]
+    pub fn within(&self, patience: Duration) -> Self {
+        Self { until: Some(Instant::now() + patience), ..self.clone() }
+    }
+
+    /// One call of the provider: not while it is away, and not longer than somebody waits for it.
+    async fn call<T>(
+        &self,
+        now_s: i64,
+        call: impl Future<Output = Result<T, PaymentError>>,
+    ) -> Result<Result<T, PaymentError>, Failure> {
+        let Some(until) = self.until else { return self.breaker.around(now_s, call).await };
+        let too_late = || Err(Uncertainty::TimedOut.into());
+        if until <= Instant::now() {
+            return Ok(too_late());
+        }
+        let timed = async { timeout_at(until, call).await.unwrap_or_else(|_| too_late()) };
+        self.breaker.around(now_s, timed).await
     }
 
     /// The records.
@@ -186,6 +215,11 @@ impl Cashier {
         let done = self.store.settle_known(intent, word, now_s).await?;
         recorded(done, id)
     }
+}
+
+/// Whether the key's saved answer is a 5xx: whatever it did is done, and nothing more comes of this key.
+const fn is_spent(error: &PaymentError) -> bool {
+    matches!(error, PaymentError::Unknown(Uncertainty::ServerError { replayed: true, .. }))
 }
 
 /// Whether a hold, as it was read, ends by `until_s`.

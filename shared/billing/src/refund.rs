@@ -2,16 +2,16 @@
 
 use parkade_domain::decide::Dossier;
 use parkade_domain::payment::{Payment, PaymentStatus, Word};
-use parkade_payments::{
-    PaymentError, ProviderId, Purpose, Refund, RefundRequest, RefundStatus, Uncertainty, provider_key,
-};
+use parkade_payments::{PaymentError, ProviderId, Purpose, Refund, RefundRequest, RefundStatus, provider_key};
 use parkade_store::Intent;
 use tracing::error;
 
-use crate::{ASKED_WITHIN_S, Cashier, Failure};
+use crate::{ASKED_WITHIN_S, Cashier, Failure, is_spent};
 
-/// A refund that fails for good is looked at by a person, so there is no second attempt.
+/// The first try under a payment's number.
 const ATTEMPT: u32 = 1;
+/// Tries with keys of their own, one after the other, each only after the one before was spent on nothing.
+const ATTEMPTS: u32 = 3;
 pub(crate) const NOT_RETURNED: &str = "refund_failed";
 
 impl Cashier {
@@ -19,9 +19,9 @@ impl Cashier {
         let refund = &intent.payment;
         let charge = charged(&intent.dossier, of)?;
         let word = if now_s - refund.requested_at_s > ASKED_WITHIN_S {
-            self.look_up_refund(refund, &charge, true).await?
+            self.ask_refund_anew(refund, &charge, now_s).await?
         } else {
-            self.ask_refund(refund, charge, now_s).await?
+            self.ask_refund(refund, &charge, now_s).await?
         };
         if let Word::Declined { code } = &word {
             error!(payment.id = %refund.id, "the provider will not return {}: {code}", refund.id);
@@ -29,33 +29,67 @@ impl Cashier {
         self.record(intent, &word, now_s).await
     }
 
-    async fn ask_refund(&self, refund: &Payment, charge: ProviderId, now_s: i64) -> Result<Word, Failure> {
-        let request = RefundRequest {
-            payment_intent: charge,
-            amount_minor: refund.amount_minor,
-            currency: refund.currency,
-            idempotency_key: provider_key(&self.stage, Purpose::Refund, refund.id, ATTEMPT),
-            reservation: refund.id.reservation.to_string(),
-            payment: refund.id.to_string(),
-        };
-        match self.breaker.around(now_s, self.stripe.refund(&request)).await? {
+    /// Asks under one key after the other, until one says what became of the refund.
+    ///
+    /// Whoever is at it at the same time takes the same steps: the second key is used by nobody before the first one's saved answer is a
+    /// 5xx and the list, which does not lag, has no refund. So there is never more than one, and never more than the charge had (M5).
+    async fn ask_refund(&self, refund: &Payment, charge: &ProviderId, now_s: i64) -> Result<Word, Failure> {
+        for attempt in ATTEMPT..=ATTEMPTS {
+            match self.ask_refund_once(refund, charge, attempt, now_s).await? {
+                Ok(answer) => return Ok(word_of(&answer)),
+                Err(PaymentError::Declined { code, .. }) => return Ok(Word::Declined { code }),
+                Err(error) if is_spent(&error) => {
+                    if let Some(word) = self.find_refund(refund, charge, now_s).await? {
+                        return Ok(word);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Failure::NotFinal)
+    }
+
+    /// Asks for a refund whose key the provider may have forgotten: first whether it was made, then with the first key. It names a new
+    /// request now, or repeats what it came to. No other key: its saved answer may be forgotten while somebody acts on it.
+    async fn ask_refund_anew(&self, refund: &Payment, charge: &ProviderId, now_s: i64) -> Result<Word, Failure> {
+        if let Some(word) = self.find_refund(refund, charge, now_s).await? {
+            return Ok(word);
+        }
+        match self.ask_refund_once(refund, charge, ATTEMPT, now_s).await? {
             Ok(answer) => Ok(word_of(&answer)),
             Err(PaymentError::Declined { code, .. }) => Ok(Word::Declined { code }),
-            Err(PaymentError::Unknown(Uncertainty::ServerError { replayed: true, .. })) => {
-                self.look_up_refund(refund, &request.payment_intent, false).await
-            }
+            // For a day the provider has not taken the request as such, and it has not made the refund: a person decides.
+            Err(PaymentError::Refused { .. }) => Ok(Word::Declined { code: NOT_RETURNED.to_owned() }),
+            Err(error) if is_spent(&error) => Err(Failure::NotFinal),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Finds the refund by our payment's id, for a key that is `forgotten` or tells nothing. The list of a charge's refunds does not lag.
-    async fn look_up_refund(&self, refund: &Payment, charge: &ProviderId, forgotten: bool) -> Result<Word, Failure> {
-        let found = self.stripe.find_refunds(charge, &refund.id.to_string()).await?;
+    async fn ask_refund_once(
+        &self,
+        refund: &Payment,
+        charge: &ProviderId,
+        attempt: u32,
+        now_s: i64,
+    ) -> Result<Result<Refund, PaymentError>, Failure> {
+        let request = RefundRequest {
+            payment_intent: charge.clone(),
+            amount_minor: refund.amount_minor,
+            currency: refund.currency,
+            idempotency_key: provider_key(&self.stage, Purpose::Refund, refund.id, attempt),
+            reservation: refund.id.reservation.to_string(),
+            payment: refund.id.to_string(),
+        };
+        self.call(now_s, self.stripe.refund(&request)).await
+    }
+
+    /// Finds the refund by our payment's id; `None` proves that there is none, because the list of a charge's refunds does not lag.
+    async fn find_refund(&self, refund: &Payment, charge: &ProviderId, now_s: i64) -> Result<Option<Word>, Failure> {
+        let name = refund.id.to_string();
+        let found = self.call(now_s, self.stripe.find_refunds(charge, &name)).await??;
         match found.as_slice() {
-            [one] => Ok(word_of(one)),
-            // A new key could only be a second refund, so a person decides.
-            [] if forgotten => Ok(Word::Declined { code: NOT_RETURNED.to_owned() }),
-            [] => Err(Failure::NotFinal),
+            [] => Ok(None),
+            [one] => Ok(Some(word_of(one))),
             several => Err(Failure::Several { count: several.len() }),
         }
     }

@@ -7,10 +7,12 @@ use parkade_payments::{
 use parkade_store::{Card, PayerError};
 use thiserror::Error;
 
-use crate::{Cashier, Failure, Hint};
+use crate::{Cashier, Failure, Hint, is_spent};
 
 /// A driver has one customer at the provider, so there is one try.
 const ATTEMPT: u32 = 1;
+/// Keys with which a card is removed, one after the other while each answers the same 5xx: removing it twice changes nothing.
+const DETACH_ATTEMPTS: u32 = 3;
 
 /// Why a card is not saved or removed.
 #[derive(Debug, Error)]
@@ -85,12 +87,20 @@ impl Cashier {
         if !owned.iter().any(|card| card.method == method.as_str()) {
             return Ok(());
         }
-        // First here: a card that is gone at the provider must not look as if it could be charged.
-        self.store.forget_card(user, method.as_str()).await.map_err(PayerError::from)?;
-        let key = subject_key(&self.stage, Purpose::Detach, method.as_str(), ATTEMPT);
-        match self.stripe.detach_payment_method(method, &key).await {
-            Ok(_) | Err(PaymentError::Refused { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
+        // First there: as long as the card is listed here, asking again removes it, and what is told of its setup finds it gone.
+        self.detach(method).await?;
+        Ok(self.store.forget_card(user, method.as_str()).await.map_err(PayerError::from)?)
+    }
+
+    async fn detach(&self, method: &ProviderId) -> Result<(), PaymentError> {
+        let mut attempt = ATTEMPT;
+        loop {
+            let key = subject_key(&self.stage, Purpose::Detach, method.as_str(), attempt);
+            match self.stripe.detach_payment_method(method, &key).await {
+                Ok(_) | Err(PaymentError::Refused { .. }) => return Ok(()),
+                Err(error) if is_spent(&error) && attempt < DETACH_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -102,9 +112,12 @@ impl Cashier {
         };
         match self.keep(&user, &setup).await {
             Ok(_) => Ok(Hint::News),
-            Err(CardError::Unfinished | CardError::UnknownSetup | CardError::Payer(PayerError::TooManyCards)) => {
-                Ok(Hint::Known)
-            }
+            Err(
+                CardError::Unfinished
+                | CardError::UnknownSetup
+                | CardError::Payer(PayerError::TooManyCards)
+                | CardError::Provider(PaymentError::Refused { .. }),
+            ) => Ok(Hint::Known),
             Err(CardError::Payer(PayerError::Store(error))) => Err(error.into()),
             Err(CardError::Payer(_)) => Ok(Hint::NotOurs),
             Err(CardError::Provider(error)) => Err(error.into()),
@@ -121,7 +134,7 @@ impl Cashier {
             return Err(CardError::Unfinished);
         };
         let saved = self.stripe.retrieve_payment_method(method).await?;
-        // Removed again before this word of it came.
+        // Removed before this word of it came.
         if saved.customer != setup.customer {
             return Err(CardError::Unfinished);
         }
@@ -133,6 +146,11 @@ impl Cashier {
             exp_year: saved.exp_year,
         };
         self.store.keep_card(user, &card).await?;
+        // Removed since it was looked at: whoever did that had nothing to forget yet.
+        if self.stripe.retrieve_payment_method(method).await?.customer != setup.customer {
+            self.store.forget_card(user, &card.method).await.map_err(PayerError::from)?;
+            return Err(CardError::Unfinished);
+        }
         Ok(card)
     }
 }

@@ -182,6 +182,20 @@ async fn a_server_error_after_the_charge_is_replayed_for_ever_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_server_error_instead_of_the_charge_is_replayed_too_and_only_another_key_charges() {
+    let (twin, client) = start().await;
+    twin.inject(Fault::new(FaultKind::SkipThen500)).unwrap();
+    let request = charge_of("k", 1250, "pm_card_visa");
+    for replayed in [false, true] {
+        let uncertainty = Uncertainty::ServerError { status: 500, replayed };
+        assert_eq!(client.create_payment_intent(&request).await, unknown(uncertainty));
+    }
+    assert!(twin.books().charges.is_empty());
+    client.create_payment_intent(&charge_of("l", 1250, "pm_card_visa")).await.unwrap();
+    assert_eq!(twin.books().charges.len(), 1);
+}
+
+#[tokio::test]
 async fn a_throttled_charge_did_nothing_and_may_be_asked_again() {
     let (twin, client) = start().await;
     twin.inject(Fault { count: 2, ..Fault::new(FaultKind::TooManyRequests) }).unwrap();

@@ -19,8 +19,21 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn breaker(&self) -> Result<Breaker, StoreError> {
+        self.read_breaker(false).await
+    }
+
+    /// As [`Self::breaker`], with what others have just written: for who is about to change it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn breaker_now(&self) -> Result<Breaker, StoreError> {
+        self.read_breaker(true).await
+    }
+
+    async fn read_breaker(&self, consistent: bool) -> Result<Breaker, StoreError> {
         let key = keyed(PARTITION, RESERVATION_SORT);
         let get = self.client.get_item().table_name(&self.tables.derived).set_key(Some(key));
+        let get = get.consistent_read(consistent);
         let answer = get.send().await.map_err(|error| classify("GetItem", &error))?;
         answer.item.as_ref().map_or_else(|| Ok(Breaker::default()), read)
     }

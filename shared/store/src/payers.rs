@@ -4,7 +4,9 @@
 //! for it; each card is an item of its own (`U#<user>` / `CARD#<method>`), each enrolled plate one under its blind index
 //! (`PLATE#<index>` / `A`), so that no plate belongs to two users.
 
+use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem};
+use futures::future::join;
 use parkade_domain::ids::UserId;
 use parkade_domain::payment::Means;
 
@@ -121,18 +123,27 @@ impl Store {
     /// Keeps a card that the provider has saved; keeping it again changes nothing.
     ///
     /// # Errors
-    /// [`PayerError::TooManyCards`], or the store's.
+    /// [`PayerError::TooManyCards`], [`PayerError::NoCard`] of who is no customer of the provider's, or the store's.
     pub async fn keep_card(&self, user: &UserId, card: &Card) -> Result<(), PayerError> {
-        let known = self.cards(user).await?;
-        if known.iter().any(|known| known.method == card.method) {
-            return Ok(());
+        for _ in 0..TRIES_MAX {
+            let before = self.payer(user).await?.ok_or(PayerError::NoCard)?;
+            let known = self.cards(user).await?;
+            if known.iter().any(|known| known.method == card.method) {
+                return Ok(());
+            }
+            if known.len() >= CARDS_MAX {
+                return Err(PayerError::TooManyCards);
+            }
+            // The count holds as long as nobody else has kept one: each raises the payer's version.
+            let version = before.version;
+            let after = Payer { version: version + 1, ..before };
+            let writes =
+                vec![self.put(write_card(user, card), None)?, self.put(write_payer(user, &after), Some(version))?];
+            if matches!(transact::write(&self.client, writes).await?, Outcome::Committed) {
+                return Ok(());
+            }
         }
-        if known.len() >= CARDS_MAX {
-            return Err(PayerError::TooManyCards);
-        }
-        // Somebody who kept it meanwhile kept the same.
-        self.put_alone(write_card(user, card), None).await?;
-        Ok(())
+        Err(lost().into())
     }
 
     /// Says which card an exit bills by itself (`None` for none), and for which plates: exactly these, so that one that is left out is free
@@ -186,7 +197,8 @@ impl Store {
         Err(lost().into())
     }
 
-    /// Forgets a card, and with it that it is billed automatically. Forgetting it again changes nothing.
+    /// Forgets a card, and with it that it is billed automatically: the plates that were billed to it are free again. Forgetting it again
+    /// changes nothing.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -195,10 +207,16 @@ impl Store {
             let Some(before) = self.payer(user).await? else { return Ok(()) };
             let delete = self.delete_of(keyed(keys::owner_partition(user), keys::card_sort(method)), None)?;
             let mut writes = vec![delete];
+            let version = before.version;
             if before.automatic.as_deref() == Some(method) {
-                let version = before.version;
-                let after = Payer { automatic: None, version: version + 1, ..before };
+                for plate in &before.plates {
+                    writes.push(self.delete_of(keyed(keys::enrolled_partition(plate), RESERVATION_SORT), Some(user))?);
+                }
+                let after = Payer { automatic: None, plates: Vec::new(), version: version + 1, ..before };
                 writes.push(self.put(write_payer(user, &after), Some(version))?);
+            } else {
+                // Nobody has it billed automatically meanwhile.
+                writes.push(self.payer_is(user, version)?);
             }
             if matches!(transact::write(&self.client, writes).await?, Outcome::Committed) {
                 return Ok(());
@@ -224,12 +242,35 @@ impl Store {
         Ok(Some(Means::Provider { method: Some(method), customer: Some(customer) }))
     }
 
+    /// How a user pays with a means of the provider's: with the customer if it is a saved card, which cannot be charged without.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn means_of(&self, user: &UserId, method: &str) -> Result<Means, StoreError> {
+        let key = keyed(keys::owner_partition(user), keys::card_sort(method));
+        let get = self.client.get_item().table_name(&self.tables.records).set_key(Some(key));
+        let (card, payer) = join(get.send(), self.payer(user)).await;
+        let saved = card.map_err(|error| classify("GetItem", &error))?.item.is_some();
+        let customer = payer?.filter(|_| saved).map(|payer| payer.customer);
+        Ok(Means::Provider { method: Some(method.to_owned()), customer })
+    }
+
     fn card_exists(&self, user: &UserId, method: &str) -> Result<TransactWriteItem, StoreError> {
+        let card = keyed(keys::owner_partition(user), keys::card_sort(method));
+        self.checked(ConditionCheck::builder().set_key(Some(card)).condition_expression("attribute_exists(pk)"))
+    }
+
+    fn payer_is(&self, user: &UserId, version: u32) -> Result<TransactWriteItem, StoreError> {
         let check = ConditionCheck::builder()
-            .table_name(&self.tables.records)
-            .set_key(Some(keyed(keys::owner_partition(user), keys::card_sort(method))))
-            .condition_expression("attribute_exists(pk)")
-            .build();
+            .set_key(Some(keyed(keys::owner_partition(user), keys::PAYER)))
+            .condition_expression("#v = :v")
+            .expression_attribute_names("#v", VERSION)
+            .expression_attribute_values(":v", number(version));
+        self.checked(check)
+    }
+
+    fn checked(&self, check: ConditionCheckBuilder) -> Result<TransactWriteItem, StoreError> {
+        let check = check.table_name(&self.tables.records).build();
         let refused = |error: aws_sdk_dynamodb::error::BuildError| StoreError::Refused {
             operation: "ConditionCheck",
             cause: error.to_string(),

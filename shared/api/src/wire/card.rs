@@ -60,9 +60,13 @@ impl AutomaticRequest {
     /// `invalid_fields`.
     pub fn check(self) -> Result<AutomaticInput, Problem> {
         let mut errors = FieldErrors::new();
+        let named = self.payment_method.is_some();
         let method = self.payment_method.and_then(|id| name("/payment_method", id, &mut errors));
         if self.plates.len() > PLATES_MAX {
             errors.push("/plates", FieldCode::TooMany, format!("at most {PLATES_MAX} plates"));
+        }
+        if !named && !self.plates.is_empty() {
+            errors.push("/payment_method", FieldCode::Required, "plates are billed to a saved card");
         }
         let mut plates = Vec::new();
         for (position, plate) in self.plates.into_iter().take(PLATES_MAX).enumerate() {
@@ -137,5 +141,9 @@ mod tests {
         assert_eq!(pointers, ["/payment_method", "/plates/0/region", "/plates/1"]);
         let none = serde_json::from_str::<AutomaticRequest>(r#"{"payment_method": null}"#).unwrap().check().unwrap();
         assert_eq!((none.method, none.plates.len()), (None, 0));
+        let body = r#"{"payment_method": null, "plates": [{"region": "DE", "text": "B PK 1"}]}"#;
+        let problem = serde_json::from_str::<AutomaticRequest>(body).unwrap().check().unwrap_err();
+        let errors: Vec<_> = problem.errors().iter().map(|error| (error.pointer.as_str(), error.code)).collect();
+        assert_eq!(errors, [("/payment_method", "required")], "nobody keeps a plate from others without paying for it");
     }
 }

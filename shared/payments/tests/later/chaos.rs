@@ -7,16 +7,20 @@ use crate::scene::{Scene, charge_of, refund_of};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Asks until the outcome is known: again with the same key, and where the key repeats a 500 for ever, by looking for what was done.
+/// Asks until the outcome is known: again with the same key, and where the key repeats a 500 for ever, by looking for what was done. If that
+/// is nothing (the twin's search does not lag), nothing can come of the key any more, so the next one is asked.
 async fn settled(scene: &Scene, key: &str, method: &str) -> Result<Charge, PaymentError> {
-    let request = charge_of(key, method);
+    let mut request = charge_of(key, method);
     let started = Instant::now();
     loop {
         match scene.client.create_payment_intent(&request).await {
             Err(PaymentError::Unknown(Uncertainty::ServerError { replayed: true, .. })) => {
                 let found = scene.client.find_payment_intents(&request.payment).await.unwrap();
-                let [charge] = &found[..] else { panic!("one charge: {found:?}") };
-                return Ok(charge.clone());
+                match &found[..] {
+                    [charge] => return Ok(charge.clone()),
+                    [] => request.idempotency_key.push('+'),
+                    several => panic!("one charge: {several:?}"),
+                }
             }
             Err(PaymentError::Unknown(uncertainty)) => assert!(started.elapsed() < DEADLINE, "still {uncertainty}"),
             definite => return definite,
@@ -25,14 +29,17 @@ async fn settled(scene: &Scene, key: &str, method: &str) -> Result<Charge, Payme
 }
 
 async fn settled_refund(scene: &Scene, key: &str, charge: &Charge) -> Refund {
-    let request = refund_of(key, charge, 300);
+    let mut request = refund_of(key, charge, 300);
     let started = Instant::now();
     loop {
         match scene.client.refund(&request).await {
             Err(PaymentError::Unknown(Uncertainty::ServerError { replayed: true, .. })) => {
                 let found = scene.client.find_refunds(&charge.payment_intent, &request.payment).await.unwrap();
-                let [refund] = &found[..] else { panic!("one refund: {found:?}") };
-                return refund.clone();
+                match &found[..] {
+                    [refund] => return refund.clone(),
+                    [] => request.idempotency_key.push('+'),
+                    several => panic!("one refund: {several:?}"),
+                }
             }
             Err(PaymentError::Unknown(uncertainty)) => assert!(started.elapsed() < DEADLINE, "still {uncertainty}"),
             definite => return definite.unwrap(),

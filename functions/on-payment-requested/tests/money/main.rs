@@ -2,181 +2,24 @@
 //! the twin's books say what the records say.
 #![cfg(test)]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+mod scene;
+mod spent_keys;
 
-use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::SqsEvent;
 use chrono::DateTime;
 use futures::future::join_all;
 use on_payment_requested::handle;
-use parkade_billing::{ASKED_WITHIN_S, Cashier};
-use parkade_domain::decide::Dossier;
-use parkade_domain::geometry::Shape;
-use parkade_domain::ids::{PaymentId, ReservationId};
-use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus, Word};
-use parkade_domain::policy::LotPolicy;
+use parkade_billing::ASKED_WITHIN_S;
+use parkade_domain::ids::PaymentId;
+use parkade_domain::payment::{PaymentStatus, Word};
 use parkade_domain::reservation::{Reason, Status};
-use parkade_payments::{Config, SecretKey, StripeClient};
-use parkade_store::{Access, Cause, Order, Reserve, Store};
+use parkade_payments::{ChargeStatus, ProviderId};
+use parkade_store::{Access, Reserve};
 use parkade_testkit::Faults;
-use parkade_tests::World;
 use parkade_tests::given::{T0_S, booking, id, window};
 use parkade_tests::world::order;
-use parkade_twin::{Fault, FaultKind, Target, Totals, Twin};
-use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-
-const APPROVES: &str = "pm_card_visa";
-/// What the hold of [`Scene::held`] costs: an hour.
-const PRICE: i64 = 400;
-/// When a hold has run out.
-const LAPSED_S: i64 = 700;
-
-/// A lot of two spots, the twin, and the function.
-struct Scene {
-    world: World,
-    store: Store,
-    twin: Twin,
-    address: SocketAddr,
-    stripe: StripeClient,
-    cashier: Cashier,
-}
-
-impl Scene {
-    async fn new(spots: u16) -> Self {
-        let world = World::new(Shape::Hourly, spots, LotPolicy::default()).await;
-        let twin = Twin::open(None).unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let base_url = format!("http://{address}");
-        let router = twin.router();
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let config = Config::new(base_url, SecretKey::new("sk_test_twin"));
-        let stripe = StripeClient::new(&Config { total_timeout: Duration::from_secs(5), ..config }).unwrap();
-        let store = world.store();
-        let cashier = Cashier::new(store.clone(), stripe.clone(), "test");
-        Self { address, stripe, cashier, world, store, twin }
-    }
-
-    /// The function in a process of its own, whose calls of the store suffer `faults`.
-    fn process(&self, faults: &Faults) -> Cashier {
-        Cashier::new(self.world.process(faults), self.stripe.clone(), "test")
-    }
-
-    /// A hold of the first hour by driver `n`.
-    async fn held(&self, n: u64) -> ReservationId {
-        let request = Reserve { new: booking(n, n, vec![window(60, 120)]), spot: None, promise: None, now_s: T0_S };
-        self.store.reserve(&request).await.unwrap();
-        id(n)
-    }
-
-    async fn paying(&self, n: u64, method: &str) -> PaymentId {
-        let held = self.held(n).await;
-        self.pay(held, method).await
-    }
-
-    async fn pay(&self, id: ReservationId, method: &str) -> PaymentId {
-        let key = 1_000 + self.dossier(id).await.payments.len() as u64;
-        self.store.pay(&order(id, key, 1, T0_S + 10), &Means::card(method)).await.unwrap().payment.id
-    }
-
-    async fn cancel(&self, id: ReservationId) {
-        self.store.cancel(&order(id, 2_000, 1, T0_S + 20), Reason::DriverCancelled).await.unwrap();
-    }
-
-    async fn expire(&self, id: ReservationId) {
-        let expires_at_s = self.dossier(id).await.reservation.hold_expires_at_s.unwrap();
-        self.store.expire(&Order::system(id, Cause::HoldExpiry, expires_at_s, T0_S + LAPSED_S)).await.unwrap();
-    }
-
-    /// One delivery; whether it was done.
-    async fn deliver(&self, payment: PaymentId) -> bool {
-        deliver(&self.cashier, payment, 30).await
-    }
-
-    /// Delivers every open request, again and again, until none is left; the queue would do the same.
-    async fn settle(&self, id: ReservationId, after_s: i64) {
-        for _ in 0..10 {
-            let open: Vec<Payment> = self.dossier(id).await.payments;
-            let open: Vec<_> = open.iter().filter(|p| p.status == PaymentStatus::Requested).map(|p| p.id).collect();
-            if open.is_empty() {
-                return;
-            }
-            for payment in open {
-                deliver(&self.cashier, payment, after_s).await;
-            }
-        }
-        panic!("{:?} never comes to rest", self.dossier(id).await);
-    }
-
-    async fn dossier(&self, id: ReservationId) -> Dossier {
-        self.store.dossier(id, &Access::System).await.unwrap()
-    }
-
-    async fn status(&self, payment: PaymentId) -> PaymentStatus {
-        self.store.payment(payment, &Access::System).await.unwrap().0.status
-    }
-
-    /// What the payer, or time, does at the provider.
-    async fn at_the_twin(&self, method: &str, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).await.unwrap();
-        let request =
-            format!("{method} {path} HTTP/1.1\r\nhost: twin\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 2"), "{method} {path}: {answer}");
-        answer
-    }
-
-    /// How many calls will still meet a fault.
-    async fn faults_left(&self) -> u64 {
-        let answer = self.at_the_twin("GET", "/_twin/faults").await;
-        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-        let pending: serde_json::Value = serde_json::from_str(body).unwrap();
-        pending.as_array().unwrap().iter().map(|fault| fault["count"].as_u64().unwrap()).sum()
-    }
-
-    fn totals(&self) -> Totals {
-        self.twin.books().totals.get("eur").copied().unwrap_or_default()
-    }
-
-    fn fault(&self, kind: FaultKind, on: Target, count: u32) {
-        self.twin.inject(Fault { on: Some(on), count, ..Fault::new(kind) }).unwrap();
-    }
-
-    /// What the records say was taken and given back is what the twin has in its books.
-    async fn agree(&self, id: ReservationId) {
-        let d = self.dossier(id).await;
-        let sum = |wanted: fn(&PaymentKind) -> bool| -> i64 {
-            let done = d.payments.iter().filter(|p| p.status == PaymentStatus::Succeeded && wanted(&p.kind));
-            done.map(|p| p.amount_minor).sum()
-        };
-        let charged = sum(|kind| matches!(kind, PaymentKind::Charge(_)));
-        let refunded = sum(|kind| matches!(kind, PaymentKind::Refund { .. }));
-        let totals = self.totals();
-        assert_eq!((charged, refunded), (totals.charged, totals.refunded), "{d:?} {totals:?}");
-        assert_eq!((charged, refunded), (d.reservation.paid_minor, d.reservation.refunded_minor), "{d:?}");
-        assert!(d.reservation.due_minor() >= 0, "nothing is owed to the driver: {d:?}");
-    }
-}
-
-fn message(payment: PaymentId, name: &str) -> SqsMessage {
-    let detail =
-        json!({"event_id": "e", "reservation_id": payment.reservation.to_string(), "payment_id": payment.to_string()});
-    let body = json!({"source": "parkade", "detail-type": name, "detail": detail});
-    let mut message = SqsMessage::default();
-    (message.message_id, message.body) = (Some("m".to_owned()), Some(body.to_string()));
-    message
-}
-
-async fn deliver(cashier: &Cashier, payment: PaymentId, after_s: i64) -> bool {
-    let mut batch = SqsEvent::default();
-    batch.records = vec![message(payment, "payment.requested.v1")];
-    let now = DateTime::from_timestamp(T0_S + after_s, 0).unwrap();
-    handle(cashier, now, batch).await.batch_item_failures.is_empty()
-}
+use parkade_twin::{FaultKind, Target, Totals};
+use scene::{APPROVES, LAPSED_S, PRICE, Scene, deliver, message};
 
 #[tokio::test]
 async fn an_approved_charge_confirms_the_reservation() {
@@ -234,24 +77,6 @@ async fn a_charge_whose_answer_was_lost_is_asked_for_again_and_taken_once() {
 }
 
 #[tokio::test]
-async fn a_charge_or_refund_whose_key_answers_500_for_ever_is_looked_up() {
-    let scene = Scene::new(2).await;
-    let payment = scene.paying(1, APPROVES).await;
-    scene.fault(FaultKind::ExecuteThen500, Target::Charge, 1);
-    assert!(!scene.deliver(payment).await, "a first 500 may be anything");
-    assert_eq!(scene.status(payment).await, PaymentStatus::Requested);
-    assert!(scene.deliver(payment).await, "a repeated one is the key's last word");
-    assert_eq!(scene.dossier(id(1)).await.reservation.status, Status::Confirmed);
-    scene.store.cancel(&order(id(1), 2_000, 1, T0_S + 20), Reason::SpotOutOfService).await.unwrap();
-    let refund = scene.dossier(id(1)).await.payments[1].id;
-    scene.fault(FaultKind::ExecuteThen500, Target::Refund, 1);
-    assert!(!scene.deliver(refund).await);
-    assert!(scene.deliver(refund).await);
-    assert_eq!((scene.totals().charges, scene.totals().refunds), (1, 1));
-    scene.agree(id(1)).await;
-}
-
-#[tokio::test]
 async fn a_card_that_asks_its_driver_waits_and_is_called_off_when_the_reservation_ends() {
     for answered in [false, true] {
         let scene = Scene::new(2).await;
@@ -278,6 +103,38 @@ async fn a_card_that_asks_its_driver_waits_and_is_called_off_when_the_reservatio
         // Who answered in the last moment has paid, and gets the spot that is still free (M3).
         let status = if answered { Status::Confirmed } else { Status::Expired };
         assert_eq!(scene.dossier(id(1)).await.reservation.status, status);
+        scene.agree(id(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_card_that_asks_the_driver_of_a_reservation_that_has_ended_meanwhile_is_called_off() {
+    for ended_while_asking in [false, true] {
+        let scene = Scene::new(2).await;
+        let payment = scene.paying(1, "pm_card_authenticationRequired").await;
+        let faults = Faults::none();
+        if ended_while_asking {
+            let store = scene.store.clone();
+            // Just before the first call of the store that follows the charge.
+            faults.add_hook(move |call| {
+                let (store, strikes) = (store.clone(), call.number == 3);
+                async move {
+                    if strikes {
+                        let cancel = order(id(1), 2_000, 1, T0_S + 20);
+                        store.cancel(&cancel, Reason::DriverCancelled).await.unwrap();
+                    }
+                }
+            });
+        } else {
+            scene.fault(FaultKind::ExecuteThenDropReply, Target::Charge, 1);
+            assert!(!scene.deliver(payment).await);
+            scene.cancel(id(1)).await;
+        }
+        assert!(deliver(&scene.process(&faults), payment, 40).await);
+        let (ended, _) = scene.store.payment(payment, &Access::System).await.unwrap();
+        assert_eq!((ended.status, ended.client_secret.is_none()), (PaymentStatus::Void, true), "{ended_while_asking}");
+        let charge = ProviderId::new(ended.provider_reference.unwrap()).unwrap();
+        assert_eq!(scene.stripe.retrieve_payment_intent(&charge).await.unwrap().status, ChargeStatus::Canceled);
         scene.agree(id(1)).await;
     }
 }
