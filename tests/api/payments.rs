@@ -75,6 +75,26 @@ async fn a_decline_is_told_at_once_with_a_reason_that_the_driver_can_use_and_ano
 }
 
 #[tokio::test]
+async fn a_price_that_has_changed_since_it_was_seen_is_not_charged() {
+    let (api, twin) = Api::with_twin().await;
+    let id = api.held("k", booking("12:00", "14:00")).await;
+    let seen = |minor: i64, currency: &str| {
+        let mut body = pay(&id, "pm_card_visa");
+        body["amount"] = json!({"amount_minor": minor, "currency": currency});
+        body
+    };
+    for (key, body) in [("p1", seen(399, "EUR")), ("p2", seen(400, "USD"))] {
+        let refused = api.post("/v1/payments", ALICE, key, body).await.refused(409, "amount_changed");
+        assert_eq!((refused.body["due_minor"].as_i64(), refused.text("currency")), (Some(400), "EUR".to_owned()));
+    }
+    api.post("/v1/payments", ALICE, "p3", seen(400, "euro")).await.refused(422, "invalid_fields");
+    assert_eq!(totals(&twin), (0, 0, 0));
+    api.post("/v1/payments", ALICE, "p4", seen(400, "EUR")).await.expect(201);
+    api.post("/v1/payments", ALICE, "p4", seen(399, "EUR")).await.refused(422, "idempotency_key_reused");
+    assert_eq!(totals(&twin), (1, 400, 0));
+}
+
+#[tokio::test]
 async fn two_requests_at_once_charge_once_whatever_their_keys() {
     let (api, twin) = Api::with_twin().await;
     let id = api.held("k", booking("12:00", "14:00")).await;

@@ -105,6 +105,8 @@ async fn a_stay(api: &Api, saw: &mut impl FnMut(Reply, Code) -> Reply) {
     let none = api.call("PUT", "/v1/users/alice/automatic-payment", ALICE).json(json!({"payment_method": "pm_1"}));
     saw(none.await, Code::PaymentMethodNotFound);
     let pay = |id: &str| json!({"reservation_id": id, "payment_method": "pm_1"});
+    let other = with(pay(&id), "amount", json!({"amount_minor": 1, "currency": "EUR"}));
+    saw(api.post("/v1/payments", ALICE, "p0", other).await, Code::AmountChanged);
     let payment = api.post("/v1/payments", ALICE, "p1", pay(&id)).await.expect(202).text("id");
     let open = saw(api.post("/v1/payments", ALICE, "p2", pay(&id)).await, Code::PaymentInProgress);
     assert_eq!((open.text("payment_id"), open.header("retry-after")), (payment.clone(), "1"));

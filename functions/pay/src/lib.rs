@@ -11,12 +11,13 @@ use parkade_api::wire::{PayRequest, PayWith, PaymentView};
 use parkade_api::{Answer, Code, Problem, chain, idempotency_key, read_json, respond_to};
 use parkade_billing::Cashier;
 use parkade_domain::decide::Refusal;
+use parkade_domain::money::Currency;
 use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_runtime::Deps as Common;
 use parkade_runtime::access::change_access;
-use parkade_runtime::problems::{command_problem, store_problem};
+use parkade_runtime::problems::command_problem;
 use parkade_runtime::stays::mark;
-use parkade_store::{CommandError, Intent, Order, Store};
+use parkade_store::{CommandError, Intent, Order, Store, Tender};
 
 /// How long a driver waits for the provider, all of its calls together, before being told to look later: what people put up with at a barrier or a form.
 pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
@@ -47,7 +48,8 @@ async fn pay(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Res
         PayWith::Method(method) => ("pay", method.as_str()),
         PayWith::Credit => ("pay by credit", ""),
     };
-    let asked: [&[u8]; 3] = [operation.as_bytes(), &id.bits().to_be_bytes(), method.as_bytes()];
+    let seen = input.seen.map(|(minor, currency)| format!("{minor} {}", currency.code())).unwrap_or_default();
+    let asked: [&[u8]; 4] = [operation.as_bytes(), &id.bits().to_be_bytes(), method.as_bytes(), seen.as_bytes()];
     let order = Order {
         id,
         access,
@@ -55,16 +57,12 @@ async fn pay(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Res
         expected_version: None,
         now_s: now.timestamp(),
     };
-    let store = &deps.common.store;
-    let means = match input.with {
-        // A saved card can only be charged for its user.
-        PayWith::Method(method) => {
-            store.means_of(&principal.subject, &method).await.map_err(|error| store_problem(&error))?
-        }
-        PayWith::Credit => Means::Wallet,
-    };
     let cashier = deps.cashier.within(ANSWERED_WITHIN);
-    let intent = intend(store, &cashier, &order, &means).await?;
+    let tender = match &input.with {
+        PayWith::Method(method) => Tender::Card { user: &principal.subject, method },
+        PayWith::Credit => Tender::Means(&Means::Wallet),
+    };
+    let intent = intend(&deps.common.store, &cashier, &order, tender, input.seen).await?;
     let replayed = intent.replayed;
     if !replayed {
         tracing::info!(payment.id = %intent.payment.id, reservation.id = %id, "requested payment {}", intent.payment.id);
@@ -74,15 +72,21 @@ async fn pay(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Res
 }
 
 /// Stores the intent. A charge that only waits for the driver to answer the card's issuer gives way to another card.
-async fn intend(store: &Store, cashier: &Cashier, order: &Order, means: &Means) -> Result<Intent, Problem> {
-    let under_way = match store.pay(order, means).await {
+async fn intend(
+    store: &Store,
+    cashier: &Cashier,
+    order: &Order,
+    tender: Tender<'_>,
+    seen: Option<(i64, Currency)>,
+) -> Result<Intent, Problem> {
+    let under_way = match store.pay_exactly(order, tender, seen).await {
         Err(CommandError::Refused(Refusal::PaymentInProgress(id))) => id,
         other => return other.map_err(command_problem),
     };
     if let Err(failure) = cashier.call_off(under_way, order.now_s).await {
         tracing::info!(payment.id = %under_way, "{under_way} was not called off: {}", chain(&failure));
     }
-    store.pay(order, means).await.map_err(command_problem)
+    store.pay_exactly(order, tender, seen).await.map_err(command_problem)
 }
 
 /// The payment after the provider was asked, or as it is if that took too long or failed: then its message is carried out later.

@@ -242,17 +242,13 @@ impl Store {
         Ok(Some(Means::Provider { method: Some(method), customer: Some(customer) }))
     }
 
-    /// How a user pays with a means of the provider's: with the customer if it is a saved card, which cannot be charged without.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn means_of(&self, user: &UserId, method: &str) -> Result<Means, StoreError> {
+    /// The customer whose saved card this is; `None` if the user has saved no such card.
+    pub(crate) async fn customer_of(&self, user: &UserId, method: &str) -> Result<Option<String>, StoreError> {
         let key = keyed(keys::owner_partition(user), keys::card_sort(method));
         let get = self.client.get_item().table_name(&self.tables.records).set_key(Some(key));
         let (card, payer) = join(get.send(), self.payer(user)).await;
         let saved = card.map_err(|error| classify("GetItem", &error))?.item.is_some();
-        let customer = payer?.filter(|_| saved).map(|payer| payer.customer);
-        Ok(Means::Provider { method: Some(method.to_owned()), customer })
+        Ok(payer?.filter(|_| saved).map(|payer| payer.customer))
     }
 
     fn card_exists(&self, user: &UserId, method: &str) -> Result<TransactWriteItem, StoreError> {

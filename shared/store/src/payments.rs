@@ -3,7 +3,7 @@
 use futures::future::join;
 use parkade_domain::calendar::{Allocation, CalendarView, choose};
 use parkade_domain::decide::{self, Change, Dossier, Refusal};
-use parkade_domain::ids::PaymentId;
+use parkade_domain::ids::{PaymentId, UserId};
 use parkade_domain::money::Currency;
 use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus, Word};
 use parkade_domain::reservation::{Mark, Status};
@@ -18,6 +18,20 @@ use crate::{Access, Store, StoreError};
 const TRIES_MAX: u32 = 12;
 /// Why a charge by credit is declined.
 pub const INSUFFICIENT_CREDIT: &str = "insufficient_credit";
+
+/// What a payer offers to pay with.
+#[derive(Debug, Clone, Copy)]
+pub enum Tender<'a> {
+    /// This.
+    Means(&'a Means),
+    /// A card by its token, which may be one that the user has saved.
+    Card {
+        /// Who pays.
+        user: &'a UserId,
+        /// The provider's token.
+        method: &'a str,
+    },
+}
 
 /// A stored intent to charge, with what was read on the way: enough to record the provider's word in one more round trip.
 #[derive(Debug, Clone)]
@@ -47,21 +61,22 @@ impl Store {
     /// # Errors
     /// [`CommandError`]; [`Refusal::HoldExpired`] after the hold, [`Refusal::PaymentInProgress`] while a charge is under way.
     pub async fn pay(&self, order: &Order, means: &Means) -> Result<Intent, CommandError> {
-        self.pay_exactly(order, means, None).await
+        self.pay_exactly(order, Tender::Means(means), None).await
     }
 
-    /// The same, if what is due is what the payer has `seen`: minor units and currency.
+    /// The same with whatever is tendered, if what is due is what the payer has `seen`: minor units and currency.
     ///
     /// # Errors
     /// As [`Self::pay`]; [`Refusal::AmountChanged`] if another amount is due.
     pub async fn pay_exactly(
         &self,
         order: &Order,
-        means: &Means,
+        tender: Tender<'_>,
         seen: Option<(i64, Currency)>,
     ) -> Result<Intent, CommandError> {
+        let (before, means) = join(self.dossier(order.id, &order.access), self.means_of(tender)).await;
+        let (mut before, means) = (before?, means?);
         for _ in 0..TRIES_MAX {
-            let before = self.dossier(order.id, &order.access).await?;
             if let Some(known) = before.payments.iter().find(|p| p.mark.key == order.mark.key) {
                 if known.mark.fingerprint != order.mark.fingerprint {
                     return Err(CommandError::KeyReused);
@@ -75,8 +90,20 @@ impl Store {
                 let change = Change { reservation: before.reservation.clone(), payments: vec![payment.clone()] };
                 return Ok(Intent { payment, dossier: merged(before, change), replayed: false, tiles });
             }
+            before = self.dossier(order.id, &order.access).await?;
         }
         Err(contended())
+    }
+
+    /// How a tender is charged: a saved card with its customer, without whom the provider refuses it.
+    async fn means_of(&self, tender: Tender<'_>) -> Result<Means, StoreError> {
+        match tender {
+            Tender::Means(means) => Ok(means.clone()),
+            Tender::Card { user, method } => {
+                let customer = self.customer_of(user, method).await?;
+                Ok(Means::Provider { method: Some(method.to_owned()), customer })
+            }
+        }
     }
 
     /// The tiles that the success of a charge will change. Only saves a later read, so without them all goes on.
