@@ -2,6 +2,7 @@
 //! all; asking again gives the answer that the first try would have given, and leaves what the first try would have left.
 #![cfg(test)]
 
+mod before;
 mod commands;
 
 use std::collections::BTreeSet;
