@@ -94,6 +94,28 @@ async fn nobody_else_sees_what_credit_a_user_has() {
     api.get("/v1/users/alice/wallet", ROOT).await.expect(200);
 }
 
+#[tokio::test]
+async fn what_a_driver_has_is_not_an_operators_to_spend_nor_a_lanes_of_the_same_name() {
+    let api = generous().await;
+    let first = api.confirmed("k1", booking("20:00", "22:00")).await;
+    api.call("DELETE", &format!("/v1/reservations/{first}"), ALICE).send().await.expect(200);
+    api.carry_out(&payment(&api, &first, 2).await.text("id")).await;
+    assert_eq!(credit(&api).await, json!([euros(200)]));
+    let second = api.held("k2", booking("20:00", "21:00")).await;
+    api.post("/v1/payments", OLGA, "p1", by_credit(&second)).await.refused(403, "forbidden");
+
+    let lane = "dev.gate.alice.central";
+    let walk_in = json!({"lot_id": "central", "walk_in": {"class": "standard"}});
+    let stay = api.post("/v1/gate/check-in", lane, "in", walk_in).await.expect(200).text("id");
+    api.at("11:00:00");
+    let exit = json!({"lot_id": "central", "reservation_id": stay});
+    api.post("/v1/gate/check-out", lane, "out", exit).await.expect(200);
+    for token in [ROOT, ALICE] {
+        api.post("/v1/payments", token, "p2", by_credit(&stay)).await.refused(402, "payment_declined");
+    }
+    assert_eq!(credit(&api).await, json!([euros(200)]));
+}
+
 const KIOSK: &str = "/v1/lots/central/tills/kiosk-1";
 const DEVICE: &str = "dev.gate.kiosk-1.central";
 

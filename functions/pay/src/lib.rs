@@ -13,6 +13,7 @@ use parkade_billing::Cashier;
 use parkade_domain::decide::Refusal;
 use parkade_domain::money::Currency;
 use parkade_domain::payment::{Means, Payment, PaymentStatus};
+use parkade_identity::permit_driver;
 use parkade_runtime::Deps as Common;
 use parkade_runtime::access::change_access;
 use parkade_runtime::problems::command_problem;
@@ -60,7 +61,11 @@ async fn pay(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Res
     let cashier = deps.cashier.within(ANSWERED_WITHIN);
     let tender = match &input.with {
         PayWith::Method(method) => Tender::Card { user: &principal.subject, method },
-        PayWith::Credit => Tender::Means(&Means::Wallet),
+        PayWith::Credit => {
+            // An operator may settle what is due, but not with what is the driver's.
+            permit_driver(&principal)?;
+            Tender::Means(&Means::Wallet)
+        }
     };
     let intent = intend(&deps.common.store, &cashier, &order, tender, input.seen).await?;
     let replayed = intent.replayed;

@@ -231,7 +231,9 @@ impl Case<'_> {
         let asks = confirms.came_back.then(|| {
             let facts =
                 Facts { lot: Some(lot.to_string()), transaction: Some(facts_of(self.transaction)), ..ours(&payment) };
-            (self.transaction.id.to_string(), ExceptionKind::RefundReturned, facts)
+            // By the refund: the transaction may have been an exception of its own, which is closed for good.
+            let subject = self.transaction.source.as_ref().unwrap_or(&self.transaction.id);
+            (subject.to_string(), ExceptionKind::RefundReturned, facts)
         });
         Ok(Outcome::Explained(Box::new(Explained { entries, confirms: Some(confirms), settled, resealed, asks })))
     }

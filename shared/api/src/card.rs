@@ -73,9 +73,10 @@ impl<'de> Visitor<'de> for Scan {
         Ok(Scanned(is_card_number(&number.to_string())))
     }
 
-    /// No field is a fraction, and a fraction does not keep sixteen digits.
-    fn visit_f64<E>(self, _: f64) -> Result<Scanned, E> {
-        Ok(Scanned(false))
+    /// No field is a fraction, so whoever reads one refuses it and says what it was. Its last digits are not kept, so any that is as long as
+    /// a card's number is taken for one.
+    fn visit_f64<E>(self, number: f64) -> Result<Scanned, E> {
+        Ok(Scanned((1e12..1e19).contains(&number.abs())))
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Scanned, E> {
@@ -145,7 +146,8 @@ fn is_card_number(text: &str) -> bool {
             }
         } else {
             in_group = false;
-            if byte.is_ascii_alphabetic() {
+            // Of any script: an address has as many digits in Greek as in English. `None` within a character.
+            if text.get(at..).and_then(|rest| rest.chars().next()).is_some_and(char::is_alphabetic) {
                 run.digits.clear();
                 at += own_id(bytes.get(at..).unwrap_or_default());
             }
@@ -206,6 +208,9 @@ mod tests {
             r#"{"note":"\u0034\u0032424242424242\u00342"}"#,
             r#"{"n":4242424242424242}"#,
             r#"{"n":-4242424242424242}"#,
+            r#"{"n":4242424242424242.0}"#,
+            r#"{"n":42424242424242.42}"#,
+            r#"{"n":4.242424242424242e15}"#,
             r#"{"n":[{"deep":[4242424242424242]}]}"#,
             r#"{"4242424242424242":true}"#,
             r#"{"n":"12 4242 4242 4242 4242"}"#,
@@ -245,7 +250,9 @@ mod tests {
             r#"{"payment_method":"pm_card_visa"}"#,
             r#"{"phone":"+4222222222222"}"#,
             r#"{"phone":"+378282246310005"}"#,
+            r#"{"latitude":52.520008123456789,"longitude":-13.404954}"#,
             r#"{"address":"Street 42, 42424 Town 4242","n":null,"f":1.5}"#,
+            r#"{"address":"Οδός 4242, 4242 Πόλη 4242, 4242","more":"4242路4242号4242室4242"}"#,
         ];
         for body in passed {
             assert!(!contains_card_number(body), "{body}");

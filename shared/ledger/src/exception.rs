@@ -11,7 +11,7 @@ use crate::month::Month;
 /// Longest subject: a provider's id.
 const SUBJECT_CHARS_MAX: usize = 255;
 
-/// Which exception: `<month>.<subject>`, the subject being a balance transaction, a dispute, a charge or one of our payments. The same
+/// Which exception: `<month>.<subject>`, the subject being a balance transaction, a dispute, a charge, a refund or one of our payments. The same
 /// thing has the same id whenever it is found.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExceptionId(String);

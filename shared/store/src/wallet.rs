@@ -48,6 +48,10 @@ impl Store {
 
     /// What a payment by credit changes in its user's wallet; `None` if there is too little in it.
     pub(crate) async fn wallet_change(&self, r: &Reservation, settled: &Payment) -> Result<Option<Beside>, StoreError> {
+        // A walk-in is a lane's, and a driver may be called like one.
+        if !r.has_driver() {
+            return Ok(None);
+        }
         let key = || keyed(keys::owner_partition(&r.user), keys::wallet_sort(settled.currency));
         let moved_minor = match settled.kind {
             PaymentKind::Charge(_) => -settled.amount_minor,

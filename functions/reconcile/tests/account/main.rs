@@ -115,20 +115,34 @@ async fn a_refund_that_comes_back_weeks_later_is_owed_again() {
 }
 
 #[tokio::test]
+async fn a_refund_that_comes_back_while_its_record_cannot_be_read_is_listed_once_it_can() {
+    let scene = Scene::new().await;
+    scene.paid(1, "pm_card_refundFail").await;
+    let now_s = scene.world.clock.now_s();
+    let cancelled = scene.store.cancel(&order(id(1), 20, 1, now_s), Reason::SpotOutOfService).await.unwrap();
+    let refund = cancelled.dossier.payments.last().unwrap().clone();
+    scene.cashier.carry_out(refund.id, now_s).await.unwrap();
+    scene.later(HOUR_S);
+    scene.reconcile().await;
+    scene.happens("clock/61").await;
+    let item = scene.break_record(&refund);
+    scene.later(HOUR_S);
+    scene.reconcile().await;
+    assert_eq!(kinds(&scene).await, [ExceptionKind::NotTaken]);
+    scene.mend_record(&item);
+    scene.later(HOUR_S);
+    let report = scene.reconcile().await;
+    assert_eq!((report.settled, report.closed, report.opened), (1, 1, 1));
+    assert_eq!(kinds(&scene).await, [ExceptionKind::RefundReturned], "the money is still the driver's");
+}
+
+#[tokio::test]
 async fn a_record_that_cannot_be_read_is_listed_and_keeps_no_other_from_being_reconciled() {
     let scene = Scene::new().await;
     let broken = scene.paid(1, "pm_card_visa").await;
     let unheard = scene.requested(2, "pm_card_visa").await;
     scene.charged("test/charge/lost", &unheard.id.to_string(), PRICE, USUAL).await;
-    let key = format!(
-        r#"{{"pk": {{"S": "R#{}"}}, "sk": {{"S": "P#01"}}}}"#,
-        broken.id.to_string().trim_start_matches("pay_").trim_end_matches("_1")
-    );
-    let item = scene.world.engine.call("GetItem", &format!(r#"{{"TableName": "Records", "Key": {key}}}"#)).unwrap();
-    let remove = format!(
-        r##"{{"TableName": "Records", "Key": {key}, "UpdateExpression": "REMOVE #a", "ExpressionAttributeNames": {{"#a": "mf"}}}}"##
-    );
-    scene.world.engine.call("UpdateItem", &remove).unwrap();
+    let item = scene.break_record(&broken);
     scene.later(HOUR_S);
     let report = scene.reconcile().await;
     assert_eq!((report.settled, report.opened, report.open), (1, 1, 1));
@@ -137,9 +151,7 @@ async fn a_record_that_cannot_be_read_is_listed_and_keeps_no_other_from_being_re
     assert_eq!((listed.kind, listed.payment()), (ExceptionKind::NotTaken, Some(broken.id)));
     assert!(listed.facts.tried.unwrap().contains("cannot be read"), "why is said");
 
-    let item: serde_json::Value = serde_json::from_str(&item).unwrap();
-    let put = serde_json::json!({"TableName": "Records", "Item": item["Item"]});
-    scene.world.engine.call("PutItem", &put.to_string()).unwrap();
+    scene.mend_record(&item);
     scene.later(HOUR_S);
     assert_eq!((scene.reconcile().await.closed, scene.open().await.len()), (1, 0), "mended, it closes itself");
 }

@@ -118,6 +118,27 @@ impl Scene {
         self.store.payment(payment.id, &Access::System).await.unwrap().0
     }
 
+    /// Takes away from a payment's record what it cannot be read without; returns it as it was.
+    pub(crate) fn break_record(&self, payment: &Payment) -> String {
+        let code = payment.id.reservation.code();
+        let number = payment.id.number;
+        let key = format!(r#"{{"pk": {{"S": "R#{code}"}}, "sk": {{"S": "P#{number:02}"}}}}"#);
+        let get = format!(r#"{{"TableName": "Records", "Key": {key}}}"#);
+        let item = self.world.engine.call("GetItem", &get).unwrap();
+        let remove = format!(
+            r##"{{"TableName": "Records", "Key": {key}, "UpdateExpression": "REMOVE #a", "ExpressionAttributeNames": {{"#a": "mf"}}}}"##
+        );
+        self.world.engine.call("UpdateItem", &remove).unwrap();
+        item
+    }
+
+    /// Puts back what [`Self::break_record`] returned.
+    pub(crate) fn mend_record(&self, item: &str) {
+        let item: serde_json::Value = serde_json::from_str(item).unwrap();
+        let put = serde_json::json!({"TableName": "Records", "Item": item["Item"]});
+        self.world.engine.call("PutItem", &put.to_string()).unwrap();
+    }
+
     pub(crate) async fn open(&self) -> Vec<Exception> {
         self.store.exceptions(true, None, 100).await.unwrap().items
     }
