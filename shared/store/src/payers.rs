@@ -245,7 +245,8 @@ impl Store {
     /// The customer whose saved card this is; `None` if the user has saved no such card.
     pub(crate) async fn customer_of(&self, user: &UserId, method: &str) -> Result<Option<String>, StoreError> {
         let key = keyed(keys::owner_partition(user), keys::card_sort(method));
-        let get = self.client.get_item().table_name(&self.tables.records).set_key(Some(key));
+        // Consistent: a card that was saved a moment ago is refused without its customer, and the key's charge with it.
+        let get = self.client.get_item().table_name(&self.tables.records).set_key(Some(key)).consistent_read(true);
         let (card, payer) = join(get.send(), self.payer(user)).await;
         let saved = card.map_err(|error| classify("GetItem", &error))?.item.is_some();
         Ok(payer?.filter(|_| saved).map(|payer| payer.customer))

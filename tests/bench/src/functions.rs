@@ -70,7 +70,7 @@ pub(crate) async fn measure() -> Result<Section, Failure> {
 
 /// What asking Stripe adds to a program that settles payments anyway.
 pub(crate) fn stripe_client() -> Result<Section, Failure> {
-    let mut section = Section::new("The Stripe client and what calls it", &["bytes added to a binary"]);
+    let mut section = Section::new("The Stripe client", &["bytes added to a binary"]);
     let bytes = |name: &str| -> Result<u64, Failure> { Ok(fs::metadata(binary(name)?)?.len()) };
     let added = bytes("with_stripe")?.saturating_sub(bytes("without_stripe")?);
     section.row(
