@@ -65,7 +65,8 @@ CALLS: dict[str, Needs] = {
     ),
     "store.receipt(": _all(DOSSIER, _needs(Ledger="GetItem")),
     "store.payments_of(": _needs(Records_by_owner="Query", Records="Query"),
-    "store.pay(": _all(LOT, DOSSIER, _needs(Records="PutItem", Calendar="GetItem BatchGetItem")),
+    # Looks whether the card is a saved one as well.
+    "store.pay_exactly(": _all(LOT, DOSSIER, _needs(Records="GetItem PutItem", Calendar="GetItem BatchGetItem")),
     "store.settle(": _all(COMMAND, FREE_SPOTS),
     "store.wallet(": _needs(Records="Query"),
     "store.validate(": COMMAND,
@@ -84,7 +85,6 @@ CALLS: dict[str, Needs] = {
     "cashier.remove_card(": _needs(Records="Query GetItem PutItem DeleteItem ConditionCheckItem"),
     "store.payer(": _needs(Records="GetItem"),
     "store.cards(": _needs(Records="Query"),
-    "store.means_of(": _needs(Records="GetItem"),
     "store.bill_automatically(": _needs(Records="GetItem PutItem DeleteItem ConditionCheckItem"),
     "store.enrolled(": _needs(Records="GetItem"),
     "store.reserve(": _all(COMMAND, FREE_SPOTS, _needs(Derived="GetItem")),
