@@ -9,6 +9,7 @@
 mod bookkeeper;
 mod scene;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use parkade_tests::given::{T0, booking, id, window};
 use parkade_tests::random::seeds;
 use parkade_tests::world::{order, sweep};
 use parkade_tests::{Random, Snapshot, invariants};
-use scene::{SPOTS, Scene};
+use scene::{Moved, SPOTS, Scene};
 use tokio::sync::Semaphore;
 
 /// How many payments are made where nobody says otherwise.
@@ -241,9 +242,9 @@ async fn returned_to_us(scene: &Scene) -> usize {
     let dossiers = scene.world.dossiers(&snapshot).await;
     let owed = dossiers.iter().filter(|dossier| dossier.reservation.due_minor() < 0);
     let books = scene.twin.books();
-    let failed = |payment: &&Payment| {
-        books.refunds.iter().any(|refund| refund.failed && refund.metadata["payment"] == payment.id.to_string())
-    };
+    let sent_back = books.refunds.iter().filter(|refund| refund.failed);
+    let sent_back: BTreeSet<&str> = sent_back.map(|refund| refund.metadata["payment"].as_str()).collect();
+    let failed = |payment: &&Payment| sent_back.contains(payment.id.to_string().as_str());
     owed.map(|dossier| dossier.payments.iter().filter(failed).count()).sum()
 }
 
@@ -253,9 +254,10 @@ async fn everything_wrong(scene: &Scene, bookkeeper: &mut Bookkeeper) -> Vec<Str
     let mut wrong: Vec<String> = dossiers.iter().flat_map(invariants::money).collect();
     let (mut paid, mut refunded) = (0, 0);
     let books = scene.twin.books();
+    let moved = Moved::of(&books);
     for dossier in &dossiers {
         (paid, refunded) = (paid + dossier.reservation.paid_minor, refunded + dossier.reservation.refunded_minor);
-        wrong.extend(dossier.payments.iter().filter_map(|payment| scene::disagrees(&books, payment)));
+        wrong.extend(dossier.payments.iter().filter_map(|payment| moved.disagrees(payment)));
     }
     let totals = books.totals.get("eur").copied().unwrap_or_default();
     if (paid, refunded) != (totals.charged, totals.refunded) {

@@ -1,5 +1,6 @@
 //! The stage: the store's engine, the twin over HTTP, and the webhook function that the twin's events go to.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -125,17 +126,26 @@ async fn post_to(address: SocketAddr, path: &str) {
     stream.read_to_string(&mut String::new()).await.unwrap();
 }
 
-/// Where the provider's books say something else of a payment than the records.
-pub(crate) fn disagrees(books: &Books, payment: &Payment) -> Option<String> {
-    let name = payment.id.to_string();
-    let named = |metadata: &std::collections::BTreeMap<String, String>| metadata.get("payment") == Some(&name);
-    let charges = books.charges.iter().filter(|charge| named(&charge.metadata) && charge.decline_code.is_none());
-    let refunds = books.refunds.iter().filter(|refund| named(&refund.metadata) && !refund.failed);
-    let moved: Vec<i64> = match payment.returns() {
-        None => charges.map(|charge| charge.amount).collect(),
-        Some(_) => refunds.map(|refund| refund.amount).collect(),
-    };
-    let succeeded = payment.status == PaymentStatus::Succeeded;
-    let expected: Vec<i64> = succeeded.then_some(payment.amount_minor).into_iter().collect();
-    (moved != expected).then(|| format!("the provider has {moved:?} for {payment:?}"))
+/// What the provider took for each payment of ours, or gave back.
+pub(crate) struct Moved(BTreeMap<String, Vec<i64>>);
+
+impl Moved {
+    pub(crate) fn of(books: &Books) -> Self {
+        let mut moved: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        let charges = books.charges.iter().filter(|charge| charge.decline_code.is_none());
+        let refunds = books.refunds.iter().filter(|refund| !refund.failed);
+        let named = charges.map(|charge| (&charge.metadata, charge.amount));
+        for (metadata, amount) in named.chain(refunds.map(|refund| (&refund.metadata, refund.amount))) {
+            moved.entry(metadata["payment"].clone()).or_default().push(amount);
+        }
+        Self(moved)
+    }
+
+    /// Where the provider's books say something else of a payment than the records.
+    pub(crate) fn disagrees(&self, payment: &Payment) -> Option<String> {
+        let moved = self.0.get(&payment.id.to_string()).cloned().unwrap_or_default();
+        let succeeded = payment.status == PaymentStatus::Succeeded;
+        let expected: Vec<i64> = succeeded.then_some(payment.amount_minor).into_iter().collect();
+        (moved != expected).then(|| format!("the provider has {moved:?} for {payment:?}"))
+    }
 }
