@@ -66,7 +66,7 @@ test-all: | .tools/nextest-$(NEXTEST_VERSION)
 
 # The money suite of `make test`, twenty times as long.
 .PHONY: money
-money: ## Twenty thousand payments at a fault rate of 20 % (an hour, so not part of `make test`)
+money: ## Twenty thousand payments at a fault rate of 20 % (half an hour, so not part of `make test`)
 	PARKADE_PAYMENTS=20000 cargo test -p parkade-tests --test money -- --nocapture
 
 .PHONY: mutants
