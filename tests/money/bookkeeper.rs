@@ -7,12 +7,11 @@ use chrono::DateTime;
 use parkade_domain::decide::Dossier;
 use parkade_domain::ids::{PaymentId, ReservationId};
 use parkade_domain::money::Currency;
-use parkade_ledger::{Account, Balances, Month, Verifier};
-use parkade_testkit::RECORDS;
-use parkade_tests::books::Watch;
+use parkade_ledger::{Account, Balances, Month};
+use parkade_tests::books::{Watch, verified};
 use parkade_tests::given::T0_S;
 use reconcile::ReconcileReport;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::scene::Scene;
 
@@ -36,11 +35,7 @@ impl Bookkeeper {
     /// What an hour brings; `None` if the provider's account could not be read.
     pub(crate) async fn hour(&mut self, scene: &Scene) -> Option<ReconcileReport> {
         let now = DateTime::from_timestamp(scene.world.clock.now_s(), 0).unwrap();
-        loop {
-            let page: Vec<Value> =
-                scene.world.engine.stream_records(RECORDS.name, self.after.as_deref(), PAGE).unwrap();
-            let Some(last) = page.last() else { break };
-            self.after = last["dynamodb"]["SequenceNumber"].as_str().map(str::to_owned);
+        while let Some(page) = scene.world.stream_page(&mut self.after, PAGE) {
             let batch: StreamEvent = serde_json::from_value(json!({"Records": page})).unwrap();
             let answer = Box::pin(seal_ledger::handle(&scene.store, now, batch)).await;
             assert!(answer.batch_item_failures.is_empty(), "{answer:?}");
@@ -92,21 +87,8 @@ async fn sealed(scene: &Scene, wrong: &mut Vec<String>) -> Balances {
     let mut month = Month::utc(scene.world.clock.now_s());
     while month >= Month::utc(T0_S) {
         for book in scene.store.books_of(month).await.unwrap() {
-            let mut verifier = Verifier::new(book.clone(), month);
-            let mut after = None;
-            loop {
-                let (page, next) = scene.store.sealed(&book, month, after, PAGE).await.unwrap();
-                for sealed in &page {
-                    wrong.extend(verifier.check(sealed).err().map(|broken| broken.to_string()));
-                    balances.add(&sealed.entry).unwrap();
-                }
-                after = next;
-                if after.is_none() {
-                    break;
-                }
-            }
-            if !verifier.balances().sums_to_zero() {
-                wrong.push(format!("the books of {book} {month} do not sum to zero: {}", verifier.balances()));
+            for sealed in verified(&scene.store, &book, month, PAGE, wrong).await {
+                balances.add(&sealed.entry).unwrap();
             }
         }
         month = month.previous();

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use parkade_domain::decide::Dossier;
 use parkade_domain::ids::ReservationId;
 use parkade_domain::reservation::Status;
-use parkade_ledger::{Account, Entry, Sealed, Verifier};
+use parkade_ledger::{Account, Book, Entry, Month, Sealed, Verifier};
 use parkade_store::{Image, Journal, Store, image};
-use parkade_testkit::RECORDS;
 use serde_json::Value;
 
 use crate::{Snapshot, World};
@@ -51,10 +50,7 @@ impl Watch {
     /// Takes in what was written since the last time.
     pub async fn catch_up(&mut self, world: &World, store: &Store) {
         let mut journal = Journal::new(store);
-        loop {
-            let page = world.engine.stream_records(RECORDS.name, self.after.as_deref(), 1_000).unwrap();
-            let Some(last) = page.last() else { return };
-            self.after = last["dynamodb"]["SequenceNumber"].as_str().map(str::to_owned);
+        while let Some(page) = world.stream_page(&mut self.after, 1_000) {
             for (old, new) in page.iter().map(images) {
                 // A suite deletes what an earlier state does not have; the product never does.
                 let (old, new, sign) = if new == Image::Absent { (new, old, -1) } else { (old, new, 1) };
@@ -145,32 +141,36 @@ pub async fn wrongly_sealed(world: &World) -> Vec<String> {
     wrong
 }
 
-/// The entries of every chain, read page by page and verified.
+/// The entries of every chain, verified.
 async fn sealed(world: &World, expected: &[Entry], wrong: &mut Vec<String>) -> Vec<Sealed> {
-    const PAGE: usize = 7;
-    let store = world.store();
     let chains: BTreeSet<_> = expected.iter().map(|entry| (entry.about.book.clone(), entry.about.month)).collect();
     let mut all = Vec::new();
     for (book, month) in chains {
-        let mut verifier = Verifier::new(book.clone(), month);
-        let mut after = None;
-        loop {
-            let (page, next) = store.sealed(&book, month, after, PAGE).await.unwrap();
-            wrong
-                .extend(page.iter().filter_map(|sealed| verifier.check(sealed).err()).map(|broken| broken.to_string()));
-            all.extend(page);
-            after = next;
-            if after.is_none() {
-                break;
-            }
+        all.extend(verified(&world.store(), &book, month, 7, wrong).await);
+    }
+    all
+}
+
+/// The entries of one chain, read in pages of `page`. What breaks it, what its last batch says otherwise, and a sum that is not zero are
+/// wrong.
+pub async fn verified(store: &Store, book: &Book, month: Month, page: usize, wrong: &mut Vec<String>) -> Vec<Sealed> {
+    let mut verifier = Verifier::new(book.clone(), month);
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let (sealed, next) = store.sealed(book, month, after, page).await.unwrap();
+        wrong.extend(sealed.iter().filter_map(|sealed| verifier.check(sealed).err()).map(|broken| broken.to_string()));
+        all.extend(sealed);
+        after = next;
+        if after.is_none() {
+            break;
         }
-        let last = store.last_batch(&book, month).await.unwrap();
-        if last.as_ref().map(|batch| (batch.head, &batch.balances)) != Some((verifier.head(), verifier.balances())) {
-            wrong.push(format!("the chain {book} {month} ends as {:?}, its last batch says {last:?}", verifier.head()));
-        }
-        if !verifier.balances().sums_to_zero() {
-            wrong.push(format!("the books of {book} {month} do not sum to zero: {}", verifier.balances()));
-        }
+    }
+    let last = store.last_batch(book, month).await.unwrap();
+    if last.as_ref().map(|batch| (batch.head, &batch.balances)) != Some((verifier.head(), verifier.balances())) {
+        wrong.push(format!("the chain {book} {month} ends as {:?}, its last batch says {last:?}", verifier.head()));
+    }
+    if !verifier.balances().sums_to_zero() {
+        wrong.push(format!("the books of {book} {month} do not sum to zero: {}", verifier.balances()));
     }
     all
 }

@@ -173,16 +173,15 @@ impl World {
     /// The records' stream from its beginning.
     #[must_use]
     pub fn stream(&self) -> Vec<Value> {
-        let mut records: Vec<Value> = Vec::new();
-        loop {
-            let last =
-                records.last().and_then(|record| record["dynamodb"]["SequenceNumber"].as_str()).map(str::to_owned);
-            let page = self.engine.stream_records(RECORDS.name, last.as_deref(), 1_000).unwrap();
-            if page.is_empty() {
-                return records;
-            }
-            records.extend(page);
-        }
+        let mut after = None;
+        std::iter::from_fn(|| self.stream_page(&mut after, 1_000)).flatten().collect()
+    }
+
+    /// At most `max` records of the stream behind `after`, which moves to the last one; `None` if there are no more.
+    pub fn stream_page(&self, after: &mut Option<String>, max: usize) -> Option<Vec<Value>> {
+        let page: Vec<Value> = self.engine.stream_records(RECORDS.name, after.as_deref(), max).unwrap();
+        *after = Some(page.last()?["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned());
+        Some(page)
     }
 
     /// Delivers what is open and runs the sweeps until nothing changes any more.

@@ -1,7 +1,7 @@
 //! Cold start of `pay`.
 
 use parkade_billing::Cashier;
-use parkade_payments::{Config, SecretKey, StripeClient};
+use parkade_payments::StripeClient;
 use parkade_runtime::{Environment, Fatal, run_http, telemetry};
 use pay::{Deps, handle};
 
@@ -10,8 +10,7 @@ async fn main() -> Result<(), Fatal> {
     let environment = Environment::from_process();
     telemetry::init(&environment);
     let common = parkade_runtime::Deps::from_environment(&environment)?;
-    let access = environment.stripe()?;
-    let stripe = StripeClient::new(&Config::new(access.base_url, SecretKey::new(access.secret_key)))?;
+    let stripe = StripeClient::new(&environment.stripe()?)?;
     let cashier = Cashier::new(common.store.clone(), stripe, environment.stage()?);
     run_http(&Deps { common, cashier }, handle).await
 }

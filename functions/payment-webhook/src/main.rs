@@ -1,7 +1,7 @@
 //! Cold start of `payment-webhook`.
 
 use parkade_billing::Cashier;
-use parkade_payments::{Config, SecretKey, StripeClient, WebhookSecrets};
+use parkade_payments::{StripeClient, WebhookSecrets};
 use parkade_runtime::{Environment, Fatal, clients, run_http, telemetry};
 use payment_webhook::{Deps, handle};
 
@@ -9,8 +9,7 @@ use payment_webhook::{Deps, handle};
 async fn main() -> Result<(), Fatal> {
     let environment = Environment::from_process();
     telemetry::init(&environment);
-    let access = environment.stripe()?;
-    let stripe = StripeClient::new(&Config::new(access.base_url, SecretKey::new(access.secret_key)))?;
+    let stripe = StripeClient::new(&environment.stripe()?)?;
     let cashier = Cashier::new(clients::store(&environment)?, stripe, environment.stage()?);
     let former = environment.optional("STRIPE_WEBHOOK_SECRET_FORMER");
     let secrets = WebhookSecrets::new(environment.required("STRIPE_WEBHOOK_SECRET")?, former)?;

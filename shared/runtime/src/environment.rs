@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use parkade_identity::keys::MASTER_KEY_BYTES;
 use parkade_identity::{DevTokens, Identity, Keys};
+use parkade_payments::{Config, SecretKey};
 use parkade_store::TableNames;
 use thiserror::Error;
 
@@ -58,21 +59,6 @@ pub struct AwsAccess {
     pub credentials: Credentials,
     /// An emulator instead of AWS.
     pub endpoint_url: Option<String>,
-}
-
-/// The payment provider's address and key. The key does not print itself.
-#[derive(Clone, PartialEq, Eq)]
-pub struct StripeAccess {
-    /// `https://api.stripe.com`, or the local twin.
-    pub base_url: String,
-    /// The account's key.
-    pub secret_key: String,
-}
-
-impl fmt::Debug for StripeAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StripeAccess").field("base_url", &self.base_url).finish_non_exhaustive()
-    }
 }
 
 /// What messages to drivers need.
@@ -142,15 +128,13 @@ impl Environment {
         })
     }
 
-    /// `STRIPE_BASE_URL` and `STRIPE_SECRET_KEY`.
+    /// `STRIPE_BASE_URL` (the local twin's, or `https://api.stripe.com`) and `STRIPE_SECRET_KEY`.
     ///
     /// # Errors
     /// [`ConfigError`] naming the first that is absent.
-    pub fn stripe(&self) -> Result<StripeAccess, ConfigError> {
-        Ok(StripeAccess {
-            base_url: self.required("STRIPE_BASE_URL")?.to_owned(),
-            secret_key: self.required("STRIPE_SECRET_KEY")?.to_owned(),
-        })
+    pub fn stripe(&self) -> Result<Config, ConfigError> {
+        let key = SecretKey::new(self.required("STRIPE_SECRET_KEY")?);
+        Ok(Config::new(self.required("STRIPE_BASE_URL")?, key))
     }
 
     /// `NOTIFICATIONS_FROM` (may be empty) and `API_URL`.

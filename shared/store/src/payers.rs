@@ -6,7 +6,6 @@
 
 use aws_sdk_dynamodb::types::builders::ConditionCheckBuilder;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem};
-use futures::future::join;
 use parkade_domain::ids::UserId;
 use parkade_domain::payment::Means;
 
@@ -18,6 +17,7 @@ use crate::keys::{self, RESERVATION_SORT};
 use crate::transact::{self, Outcome};
 
 const SCHEMA_VERSION: i64 = 1;
+const CUSTOMER: &str = "cm";
 /// Cards per user: more are not told apart by their last four digits.
 pub const CARDS_MAX: usize = 10;
 /// Plates that a user may enrol for automatic billing: a household's cars.
@@ -137,8 +137,10 @@ impl Store {
             // The count holds as long as nobody else has kept one: each raises the payer's version.
             let version = before.version;
             let after = Payer { version: version + 1, ..before };
-            let writes =
-                vec![self.put(write_card(user, card), None)?, self.put(write_payer(user, &after), Some(version))?];
+            let writes = vec![
+                self.put(write_card(user, &after.customer, card), None)?,
+                self.put(write_payer(user, &after), Some(version))?,
+            ];
             if matches!(transact::write(&self.client, writes).await?, Outcome::Committed) {
                 return Ok(());
             }
@@ -247,9 +249,8 @@ impl Store {
         let key = keyed(keys::owner_partition(user), keys::card_sort(method));
         // Consistent: a card that was saved a moment ago is refused without its customer, and the key's charge with it.
         let get = self.client.get_item().table_name(&self.tables.records).set_key(Some(key)).consistent_read(true);
-        let (card, payer) = join(get.send(), self.payer(user)).await;
-        let saved = card.map_err(|error| classify("GetItem", &error))?.item.is_some();
-        Ok(payer?.filter(|_| saved).map(|payer| payer.customer))
+        let answer = get.send().await.map_err(|error| classify("GetItem", &error))?;
+        answer.item.as_ref().map(|item| Ok(Reader(item).text(CUSTOMER)?.to_owned())).transpose()
     }
 
     fn card_exists(&self, user: &UserId, method: &str) -> Result<TransactWriteItem, StoreError> {
@@ -304,7 +305,7 @@ fn write_payer(user: &UserId, payer: &Payer) -> Item {
     let mut item = keyed(keys::owner_partition(user), keys::PAYER);
     item.insert(SCHEMA.to_owned(), number(SCHEMA_VERSION));
     item.insert(VERSION.to_owned(), number(payer.version));
-    item.insert("cm".to_owned(), text(payer.customer.as_str()));
+    item.insert(CUSTOMER.to_owned(), text(payer.customer.as_str()));
     if let Some(method) = &payer.automatic {
         item.insert("am".to_owned(), text(method.as_str()));
     }
@@ -319,16 +320,18 @@ fn read_payer(item: &Item) -> Result<Payer, StoreError> {
     reader.schema(SCHEMA_VERSION)?;
     let (plates, _) = reader.bytes_maybe("ep").unwrap_or_default().as_chunks::<16>();
     Ok(Payer {
-        customer: reader.text("cm")?.to_owned(),
+        customer: reader.text(CUSTOMER)?.to_owned(),
         automatic: reader.text_maybe("am").map(str::to_owned),
         plates: plates.to_vec(),
         version: reader.number(VERSION)?,
     })
 }
 
-fn write_card(user: &UserId, card: &Card) -> Item {
+/// With the customer, so that who pays with the card reads one item and not the payer's as well; it never changes.
+fn write_card(user: &UserId, customer: &str, card: &Card) -> Item {
     let mut item = keyed(keys::owner_partition(user), keys::card_sort(&card.method));
     item.insert(SCHEMA.to_owned(), number(SCHEMA_VERSION));
+    item.insert(CUSTOMER.to_owned(), text(customer));
     item.insert("br".to_owned(), text(card.brand.as_str()));
     item.insert("l4".to_owned(), text(card.last4.as_str()));
     item.insert("em".to_owned(), number(card.exp_month));

@@ -6,7 +6,7 @@ use std::error::Error;
 use parkade_domain::ids::PaymentId;
 use parkade_domain::money::Currency;
 use parkade_domain::payment::Word;
-use parkade_payments::{Charge, ChargeRequest, Config, RefundRequest, SecretKey, StripeClient};
+use parkade_payments::{Charge, ChargeRequest, RefundRequest, StripeClient};
 use parkade_runtime::{Environment, clients};
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,8 +14,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let environment = Environment::from_process();
     let store = clients::store(&environment)?;
     let id: PaymentId = environment.required("PAYMENT")?.parse()?;
-    let access = environment.stripe()?;
-    let stripe = StripeClient::new(&Config::new(access.base_url, SecretKey::new(access.secret_key)))?;
+    let stripe = StripeClient::new(&environment.stripe()?)?;
     let charge = charged(&stripe, id).await?;
     let word = Word::Succeeded { reference: charge.payment_intent.to_string() };
     store.settle(id, &word, 0).await?;
