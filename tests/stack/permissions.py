@@ -66,7 +66,7 @@ CALLS: dict[str, Needs] = {
     "store.receipt(": _all(DOSSIER, _needs(Ledger="GetItem")),
     "store.payments_of(": _needs(Records_by_owner="Query", Records="Query"),
     # Looks whether the card is a saved one as well.
-    "store.pay_exactly(": _all(LOT, DOSSIER, _needs(Records="GetItem PutItem", Calendar="GetItem BatchGetItem")),
+    "store.pay(": _all(LOT, DOSSIER, _needs(Records="GetItem PutItem", Calendar="GetItem BatchGetItem")),
     "store.settle(": _all(COMMAND, FREE_SPOTS),
     "store.wallet(": _needs(Records="Query"),
     "store.validate(": COMMAND,

@@ -11,14 +11,13 @@ use parkade_api::wire::{PayRequest, PayWith, PaymentView};
 use parkade_api::{Answer, Code, Problem, chain, idempotency_key, read_json, respond_to};
 use parkade_billing::Cashier;
 use parkade_domain::decide::Refusal;
-use parkade_domain::money::Currency;
 use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_identity::permit_driver;
 use parkade_runtime::Deps as Common;
 use parkade_runtime::access::change_access;
 use parkade_runtime::problems::command_problem;
 use parkade_runtime::stays::mark;
-use parkade_store::{CommandError, Intent, Order, Store, Tender};
+use parkade_store::{CommandError, Intent, Order, Store, Tender, With};
 
 /// How long a driver waits for the provider, all of its calls together, before being told to look later: what people put up with at a barrier or a form.
 pub const ANSWERED_WITHIN: Duration = Duration::from_secs(3);
@@ -59,15 +58,16 @@ async fn pay(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Res
         now_s: now.timestamp(),
     };
     let cashier = deps.cashier.within(ANSWERED_WITHIN);
-    let tender = match &input.with {
-        PayWith::Method(method) => Tender::Card { user: &principal.subject, method },
+    let with = match &input.with {
+        PayWith::Method(method) => With::Card { user: &principal.subject, method },
         PayWith::Credit => {
             // An operator may settle what is due, but not with what is the driver's.
             permit_driver(&principal)?;
-            Tender::Means(&Means::Wallet)
+            With::Means(&Means::Wallet)
         }
     };
-    let intent = intend(&deps.common.store, &cashier, &order, tender, input.seen).await?;
+    let tender = Tender { with, seen: input.seen };
+    let intent = intend(&deps.common.store, &cashier, &order, tender).await?;
     let replayed = intent.replayed;
     if !replayed {
         tracing::info!(payment.id = %intent.payment.id, reservation.id = %id, "requested payment {}", intent.payment.id);
@@ -77,21 +77,15 @@ async fn pay(deps: &Deps, now: DateTime<Utc>, request: &Request<Vec<u8>>) -> Res
 }
 
 /// Stores the intent. A charge that only waits for the driver to answer the card's issuer gives way to another card.
-async fn intend(
-    store: &Store,
-    cashier: &Cashier,
-    order: &Order,
-    tender: Tender<'_>,
-    seen: Option<(i64, Currency)>,
-) -> Result<Intent, Problem> {
-    let under_way = match store.pay_exactly(order, tender, seen).await {
+async fn intend(store: &Store, cashier: &Cashier, order: &Order, tender: Tender<'_>) -> Result<Intent, Problem> {
+    let under_way = match store.pay(order, tender).await {
         Err(CommandError::Refused(Refusal::PaymentInProgress(id))) => id,
         other => return other.map_err(command_problem),
     };
     if let Err(failure) = cashier.call_off(under_way, order.now_s).await {
         tracing::info!(payment.id = %under_way, "{under_way} was not called off: {}", chain(&failure));
     }
-    store.pay_exactly(order, tender, seen).await.map_err(command_problem)
+    store.pay(order, tender).await.map_err(command_problem)
 }
 
 /// The payment after the provider was asked, or as it is if that took too long or failed: then its message is carried out later.

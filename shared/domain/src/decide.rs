@@ -15,7 +15,7 @@ use thiserror::Error;
 
 pub use cash::{CASH_MINOR_MAX, Cash, pay_out, take_cash};
 pub use gate::{check_in, check_out, drive_up, left, overstay, sold_drive_up};
-pub use money::{HOLD_KEPT_BEFORE_S, charged, keep_hold, paid_too_late, pay, pay_exactly, refund_declined};
+pub use money::{HOLD_KEPT_BEFORE_S, charged, keep_hold, paid_too_late, pay, refund_declined};
 pub use plans::{cancel, expire, given_up, missed, modify, no_show, relocate};
 pub use validate::{Uses, validate};
 

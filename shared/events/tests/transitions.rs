@@ -90,7 +90,7 @@ fn requested(d: &Dossier) -> Payment {
     let owing =
         Reservation { status: Status::Held, price_minor: d.reservation.paid_minor + 400, ..d.reservation.clone() };
     let owing = Dossier { reservation: owing, payments: d.payments.clone() };
-    decide::pay(&owing, T0_S, mark(90), Means::card(METHOD)).unwrap()
+    decide::pay(&owing, T0_S, mark(90), Means::card(METHOD), None).unwrap()
 }
 
 fn succeeded(d: &Dossier, requested: Payment) -> Change {

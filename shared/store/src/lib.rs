@@ -52,7 +52,7 @@ pub use lots::{LOT_CACHE_S, LotDocuments, LotError, LotFacts, LotPosition};
 pub use notices::{Claim, WaitingNotice};
 pub use occupancy::{LotDay, LotPage, lot_page};
 pub use payers::{CARDS_MAX, Card, PLATES_MAX, Payer, PayerError};
-pub use payments::{INSUFFICIENT_CREDIT, Intent, Tender};
+pub use payments::{INSUFFICIENT_CREDIT, Intent, Tender, With};
 pub use preferences::PreferencesError;
 pub use pricing::{Pricing, Promise};
 pub use reconciliation::{Confirmation, Decision, Reconciled};

@@ -21,7 +21,7 @@ pub const INSUFFICIENT_CREDIT: &str = "insufficient_credit";
 
 /// What a payer offers to pay with.
 #[derive(Debug, Clone, Copy)]
-pub enum Tender<'a> {
+pub enum With<'a> {
     /// This.
     Means(&'a Means),
     /// A card by its token, which may be one that the user has saved.
@@ -31,6 +31,21 @@ pub enum Tender<'a> {
         /// The provider's token.
         method: &'a str,
     },
+}
+
+/// What a payer offers.
+#[derive(Debug, Clone, Copy)]
+pub struct Tender<'a> {
+    /// What is charged.
+    pub with: With<'a>,
+    /// What the payer has seen to be due: minor units and currency. `None` takes whatever is due.
+    pub seen: Option<(i64, Currency)>,
+}
+
+impl<'a> From<&'a Means> for Tender<'a> {
+    fn from(means: &'a Means) -> Self {
+        Self { with: With::Means(means), seen: None }
+    }
 }
 
 /// A stored intent to charge, with what was read on the way: enough to record the provider's word in one more round trip.
@@ -59,22 +74,11 @@ impl Store {
     /// is asked by the caller, or by whoever receives the event of it.
     ///
     /// # Errors
-    /// [`CommandError`]; [`Refusal::HoldExpired`] after the hold, [`Refusal::PaymentInProgress`] while a charge is under way.
-    pub async fn pay(&self, order: &Order, means: &Means) -> Result<Intent, CommandError> {
-        self.pay_exactly(order, Tender::Means(means), None).await
-    }
-
-    /// The same with whatever is tendered, if what is due is what the payer has `seen`: minor units and currency.
-    ///
-    /// # Errors
-    /// As [`Self::pay`]; [`Refusal::AmountChanged`] if another amount is due.
-    pub async fn pay_exactly(
-        &self,
-        order: &Order,
-        tender: Tender<'_>,
-        seen: Option<(i64, Currency)>,
-    ) -> Result<Intent, CommandError> {
-        let (before, means) = join(self.dossier(order.id, &order.access), self.means_of(tender)).await;
+    /// [`CommandError`]; [`Refusal::HoldExpired`] after the hold, [`Refusal::PaymentInProgress`] while a charge is under way,
+    /// [`Refusal::AmountChanged`] if another amount is due than the payer has seen.
+    pub async fn pay<'a>(&self, order: &Order, tender: impl Into<Tender<'a>>) -> Result<Intent, CommandError> {
+        let Tender { with, seen } = tender.into();
+        let (before, means) = join(self.dossier(order.id, &order.access), self.means_of(with)).await;
         let (mut before, means) = (before?, means?);
         for _ in 0..TRIES_MAX {
             if let Some(known) = before.payments.iter().find(|p| p.mark.key == order.mark.key) {
@@ -83,7 +87,7 @@ impl Store {
                 }
                 return Ok(Intent::known(known.clone(), before));
             }
-            let payment = decide::pay_exactly(&before, order.now_s, order.mark, means.clone(), seen)?;
+            let payment = decide::pay(&before, order.now_s, order.mark, means.clone(), seen)?;
             let put = self.put_alone(payment_item::write(&payment), None);
             let (written, tiles) = join(put, self.confirmed_tiles(&before, &payment, order.now_s)).await;
             if written? {
@@ -95,11 +99,11 @@ impl Store {
         Err(contended())
     }
 
-    /// How a tender is charged: a saved card with its customer, without whom the provider refuses it.
-    async fn means_of(&self, tender: Tender<'_>) -> Result<Means, StoreError> {
-        match tender {
-            Tender::Means(means) => Ok(means.clone()),
-            Tender::Card { user, method } => {
+    /// How it is charged: a saved card with its customer, without whom the provider refuses it.
+    async fn means_of(&self, with: With<'_>) -> Result<Means, StoreError> {
+        match with {
+            With::Means(means) => Ok(means.clone()),
+            With::Card { user, method } => {
                 let customer = self.customer_of(user, method).await?;
                 Ok(Means::Provider { method: Some(method.to_owned()), customer })
             }

@@ -12,19 +12,11 @@ use crate::settlement;
 /// one more, so that an exit, a cancellation and a charge that comes late can always be recorded.
 const ASKED_FOR_MAX: u8 = (PAYMENTS_PER_RESERVATION_MAX - 3) / 2;
 
-/// The intent to charge what is due.
+/// The intent to charge what is due, if that is what the payer has `seen` (minor units and currency) or nobody has looked.
 ///
 /// # Errors
-/// [`Refusal`] of the state, an expired hold (410), nothing due, or a charge under way.
-pub fn pay(d: &Dossier, now_s: i64, mark: Mark, means: Means) -> Result<Payment, Refusal> {
-    pay_exactly(d, now_s, mark, means, None)
-}
-
-/// The same, if what is due is what the payer has `seen`: minor units and currency.
-///
-/// # Errors
-/// As [`pay`]; [`Refusal::AmountChanged`] if another amount is due.
-pub fn pay_exactly(
+/// [`Refusal`] of the state, an expired hold (410), nothing due, or a charge under way; [`Refusal::AmountChanged`] if another amount is due.
+pub fn pay(
     d: &Dossier,
     now_s: i64,
     mark: Mark,

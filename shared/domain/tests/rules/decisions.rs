@@ -91,7 +91,7 @@ pub(super) fn apply(d: &Dossier, change: Change) -> Dossier {
 
 /// Stores the intent and lets the charge succeed.
 pub(super) fn pay(d: Dossier, now: Minute) -> Dossier {
-    let intent = decide::pay(&d, now.epoch_s(), mark(900), Means::card("pm_card_visa")).unwrap();
+    let intent = decide::pay(&d, now.epoch_s(), mark(900), Means::card("pm_card_visa"), None).unwrap();
     let with_intent = Dossier { payments: [d.payments.clone(), vec![intent.clone()]].concat(), ..d };
     charge(&with_intent, &intent, now)
 }
@@ -141,7 +141,7 @@ fn cancelling_at_the_start_is_too_late() {
 fn a_charge_that_lands_on_a_cancelled_hold_is_refunded_whole() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
-    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), Means::card("pm")).unwrap();
+    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), Means::card("pm"), None).unwrap();
     let d = Dossier { payments: vec![intent.clone()], ..held };
     let cancelled = decide::cancel(&d, world.rules(), minute(6, 2).epoch_s(), mark(2), Reason::DriverCancelled);
     let after = charge(&apply(&d, cancelled.unwrap()), &intent, minute(6, 3));
@@ -154,7 +154,7 @@ fn a_charge_that_lands_on_a_cancelled_hold_is_refunded_whole() {
 fn a_charge_that_lands_after_the_hold_still_confirms_while_the_window_lasts() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
-    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), Means::card("pm")).unwrap();
+    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), Means::card("pm"), None).unwrap();
     let d = Dossier { payments: vec![intent.clone()], ..held };
     let expired = apply(&d, decide::expire(&d, minute(6, 10).epoch_s(), mark(2)).unwrap());
     let late = charge(&expired, &intent, minute(6, 11));
@@ -170,20 +170,20 @@ fn a_hold_cannot_be_paid_in_the_second_it_ends() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
     let end_s = held.reservation.hold_expires_at_s.unwrap();
-    assert!(decide::pay(&held, end_s - 1, mark(1), Means::card("pm")).is_ok());
-    assert_eq!(decide::pay(&held, end_s, mark(1), Means::card("pm")), Err(Refusal::HoldExpired));
+    assert!(decide::pay(&held, end_s - 1, mark(1), Means::card("pm"), None).is_ok());
+    assert_eq!(decide::pay(&held, end_s, mark(1), Means::card("pm"), None), Err(Refusal::HoldExpired));
     assert_eq!(decide::expire(&held, end_s - 1, mark(1)), Err(Refusal::NotDue(Minute(end_s.div_euclid(60)))));
     let gone = apply(&held, decide::expire(&held, end_s, mark(1)).unwrap());
-    assert_eq!(decide::pay(&gone, end_s, mark(1), Means::card("pm")), Err(Refusal::HoldExpired));
+    assert_eq!(decide::pay(&gone, end_s, mark(1), Means::card("pm"), None), Err(Refusal::HoldExpired));
 }
 
 #[test]
 fn a_second_charge_waits_for_the_first() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
-    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), Means::card("pm")).unwrap();
+    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(1), Means::card("pm"), None).unwrap();
     let d = Dossier { payments: vec![intent.clone()], ..held };
-    let second = decide::pay(&d, minute(6, 1).epoch_s(), mark(2), Means::card("pm"));
+    let second = decide::pay(&d, minute(6, 1).epoch_s(), mark(2), Means::card("pm"), None);
     assert_eq!(second, Err(Refusal::PaymentInProgress(intent.id)));
 }
 
@@ -192,7 +192,7 @@ fn who_has_seen_another_price_is_not_charged() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
     let (now_s, currency) = (minute(6, 1).epoch_s(), held.reservation.currency);
-    let pay = |seen| decide::pay_exactly(&held, now_s, mark(1), Means::card("pm"), Some(seen));
+    let pay = |seen| decide::pay(&held, now_s, mark(1), Means::card("pm"), Some(seen));
     assert_eq!(pay((800, currency)).unwrap().amount_minor, 800);
     let refused = Err(Refusal::AmountChanged { due_minor: 800, currency });
     assert_eq!(pay((799, currency)), refused);
@@ -208,13 +208,13 @@ fn after_as_many_payments_as_a_driver_may_make_all_of_it_can_still_be_given_back
     // Each payment leaves a cent, as an extension would.
     let open = loop {
         let key = u64::try_from(d.payments.len()).unwrap();
-        match decide::pay(&d, now.epoch_s(), mark(1_000 + key), Means::card("pm")) {
+        match decide::pay(&d, now.epoch_s(), mark(1_000 + key), Means::card("pm"), None) {
             Ok(intent) => {
                 d.payments.push(intent.clone());
                 let before = d.clone();
                 d = charge(&d, &intent, now);
                 d.reservation.price_minor += 1;
-                if decide::pay(&d, now.epoch_s(), mark(999), Means::card("pm")).is_err() {
+                if decide::pay(&d, now.epoch_s(), mark(999), Means::card("pm"), None).is_err() {
                     break before;
                 }
             }
@@ -433,7 +433,7 @@ fn play(world: &World, d: &Dossier, step: Step, now: Minute, key: u64) -> Option
     let change = match step {
         Step::Wait { .. } => return None,
         Step::Pay => {
-            let intent = decide::pay(d, now_s, mark, Means::card("pm")).ok()?;
+            let intent = decide::pay(d, now_s, mark, Means::card("pm"), None).ok()?;
             return Some(Dossier { payments: [d.payments.clone(), vec![intent]].concat(), ..d.clone() });
         }
         Step::Charge => {

@@ -71,7 +71,7 @@ fn the_terms_of_a_tariff_say_where_their_refunds_go() {
 fn what_came_too_late_or_too_much_goes_back_where_it_came_from() {
     let world = generous();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
-    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(2), Means::card("pm_1")).unwrap();
+    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(2), Means::card("pm_1"), None).unwrap();
     let with_intent = Dossier { payments: vec![intent.clone()], ..held };
     let late = charge(&with_intent, &intent, minute(16, 0));
     assert_eq!(refund(&late), (RefundReason::PaidTooLate, Means::returned_by_provider(), 800));
@@ -97,7 +97,7 @@ fn a_vehicle_without_a_driver_has_no_wallet() {
 fn what_the_provider_moves_only_the_provider_settles() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
-    let asked = |means| decide::pay(&held, minute(6, 1).epoch_s(), mark(2), means).unwrap();
+    let asked = |means| decide::pay(&held, minute(6, 1).epoch_s(), mark(2), means, None).unwrap();
     assert_eq!(asked(Means::card("pm_1")).after(&Word::CarriedOut, 1), None);
     let taken = asked(Means::Wallet).after(&Word::CarriedOut, 1).unwrap();
     assert_eq!((taken.status, taken.settled_at_s, taken.version), (PaymentStatus::Succeeded, Some(1), 2));
@@ -176,7 +176,7 @@ fn a_booking_is_paid_in_full_and_what_is_too_much_becomes_its_drivers_credit() {
 fn cash_waits_while_a_card_is_asked() {
     let world = World::new();
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
-    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(2), Means::card("pm_1")).unwrap();
+    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(2), Means::card("pm_1"), None).unwrap();
     let asked = Dossier { payments: vec![intent.clone()], ..held };
     assert_eq!(taken(&asked, &cash(800, None)), Err(Refusal::PaymentInProgress(intent.id)));
 }

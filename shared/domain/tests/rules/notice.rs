@@ -96,7 +96,7 @@ fn after(before: &Dossier, change: Change) -> Dossier {
 }
 
 fn paying(d: &Dossier, key: u64) -> Dossier {
-    let payment = decide::pay(d, DAY.epoch_s(), mark(key), Means::card("pm_1")).unwrap();
+    let payment = decide::pay(d, DAY.epoch_s(), mark(key), Means::card("pm_1"), None).unwrap();
     Dossier { payments: d.payments.iter().cloned().chain([payment]).collect(), ..d.clone() }
 }
 

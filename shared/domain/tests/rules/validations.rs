@@ -222,7 +222,7 @@ fn what_may_not_be_given_is_refused() {
     let out = parked(&world, &d, 240);
     assert!(matches!(validated(&world, &out, "half"), Err(Refusal::State(_))));
     let held = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
-    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(2), Means::card("pm_1")).unwrap();
+    let intent = decide::pay(&held, minute(6, 1).epoch_s(), mark(2), Means::card("pm_1"), None).unwrap();
     let asked = Dossier { payments: vec![intent.clone()], ..held.clone() };
     assert_eq!(validated(&world, &asked, "half"), Err(Refusal::PaymentInProgress(intent.id)));
     let late = decide::validate(&held, world.rules(), minute(7, 0).epoch_s(), mark(50), &given("half"));
