@@ -47,7 +47,8 @@ const DRIVERS: usize = 16;
 const STEP_S: i64 = 10;
 /// The first booking begins after two days, so that a cancellation gives everything back.
 const BEGINS: i64 = 2 * 1_440;
-/// Payments after which an hour has passed for the books.
+/// Payments after which the sweep and reconciliation run; about four hours of the suite's time. A sweep that comes first after half a day
+/// does not find what expired before.
 const PAYMENTS_PER_HOUR: u64 = 200;
 /// Rounds in which what was left open is delivered until nothing is.
 const ROUNDS_MAX: usize = 60;
@@ -84,7 +85,8 @@ async fn a_thousand_payments_at_twenty_percent_faults_leave_no_cent_unexplained(
                 done.unwrap();
             }
             if n % PAYMENTS_PER_HOUR == 0 {
-                // While drivers go on. Whatever it could not read or write, the next hour does.
+                // While drivers go on. Whatever these could not read or write, the next hour does.
+                sweep(&scene.store, DueKind::HoldExpiry, scene.world.clock.now_s()).await;
                 let report = books.hour(&scene).await;
                 println!("{n} payments: {report:?}");
             }
