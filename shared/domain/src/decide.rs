@@ -323,7 +323,7 @@ fn record(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -
 pub fn agreed(r: &Reservation, rules: Rules<'_>) -> Result<Price, Refusal> {
     if !r.series {
         let price = price_with(rules, r.vehicle, &[r.window], &r.validations)?;
-        return settlement::with_fees(price, r.fees_minor, r.window).map_err(Refusal::Tariff);
+        return settlement::with_fees(rules.tariff, price, r.fees_minor, r.window).map_err(Refusal::Tariff);
     }
     if r.claims.is_empty() {
         return Err(Refusal::Ended);

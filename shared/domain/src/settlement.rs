@@ -1,5 +1,9 @@
 //! What is owed after plans change (T4, T5, I13): always the difference of two explained prices.
 //!
+//! What is paid for parking contains the taxes of the price, in proportion; also the fees for late exits and changes, which are part of the
+//! same service (Court of Justice of the EU, C-90/20). What is kept from somebody who did not park is compensation and contains none
+//! (C-277/05).
+//!
 //! Nothing here knows what was paid. A caller computes `due = owed − (paid − refunded)`; a negative due is a refund, which
 //! [`allocate_refund`] spreads over the charges.
 
@@ -94,7 +98,7 @@ pub fn early_exit(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tar
     let kept = |mut lines: Vec<Line>, debits| {
         lines.extend(kept_lines(price));
         let owed = Price::new(price.currency(), price.tariff_version(), lines)?;
-        Ok::<_, TariffError>(owed.with_debits(debits))
+        owed.with_debits(debits).with_share_of_taxes(price)
     };
     let owed = match policy.early_exit {
         EarlyExit::None => return Ok(Settlement::as_booked(price)),
@@ -108,7 +112,7 @@ pub fn early_exit(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tar
             // The new price has the tariff's own fees.
             Ok(Ok(used)) => {
                 let changes = price.lines().iter().filter(|line| line.rule() == Rule::ModificationFee);
-                used.with_lines(changes.cloned().collect())?
+                used.with_taxed_lines(changes.cloned().collect(), stay.tariff)?
             }
             // A tariff that does not sell the time used has no lower price for it, and the exit must not wait for one (G1).
             Ok(Err(TariffError::Unavailable | TariffError::MaxStay { .. } | TariffError::TooLong)) => {
@@ -155,14 +159,14 @@ pub fn overstay(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tarif
             };
             // Where longer is cheaper (P5), staying too long is still no discount.
             let line = Line::new(Rule::OverstayTariff, late, 1, Unit::Item, more.max(0))?;
-            let owed = price.with_lines(vec![line])?;
+            let owed = price.with_taxed_lines(vec![line], stay.tariff)?;
             // What was given is given towards the whole stay.
             let owed = if more < 0 { owed } else { owed.with_debits(debits) };
             return Ok(Settlement::new(SettlementReason::Overstay, price, owed));
         }
         OverstayRule::DriveUp => return excess(stay, late),
     };
-    Ok(Settlement::new(SettlementReason::Overstay, price, price.with_lines(lines)?))
+    Ok(Settlement::new(SettlementReason::Overstay, price, price.with_taxed_lines(lines, stay.tariff)?))
 }
 
 /// What is owed with the time after the booked end as a stay of its own; nothing more if the tariff sells no such stay.
@@ -294,7 +298,7 @@ pub fn top_up(
     }
     let more_minor = (whole.total_minor() - price.total_minor()).max(0);
     let line = Line::new(Rule::TopUp, late, 1, Unit::Item, more_minor)?;
-    Ok(Settlement::new(SettlementReason::Overstay, price, price.with_lines(vec![line])?))
+    Ok(Settlement::new(SettlementReason::Overstay, price, price.with_taxed_lines(vec![line], tariff)?))
 }
 
 /// What is owed by somebody who never came: the fees that are kept, and `fee_basis_points` of the rest, never more than was shown (M10).
@@ -311,11 +315,11 @@ pub fn no_show(price: &Price, fee_basis_points: u32, booked: Window) -> Result<S
 ///
 /// # Errors
 /// [`TariffError::Overflow`].
-pub fn with_fees(price: Price, fees_minor: i64, booked: Window) -> Result<Price, TariffError> {
+pub fn with_fees(tariff: &Tariff, price: Price, fees_minor: i64, booked: Window) -> Result<Price, TariffError> {
     if fees_minor == 0 {
         return Ok(price);
     }
-    price.with_lines(vec![Line::new(Rule::ModificationFee, booked, 1, Unit::Item, fees_minor)?])
+    price.with_taxed_lines(vec![Line::new(Rule::ModificationFee, booked, 1, Unit::Item, fees_minor)?], tariff)
 }
 
 /// The lines that are kept in full. None if they are more than the price: a voucher has paid the fee, and then what is left of the price is

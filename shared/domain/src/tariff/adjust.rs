@@ -159,6 +159,34 @@ impl<'a> Bill<'a> {
     }
 }
 
+impl Tariff {
+    /// The taxes within an amount that is owed beside the price of a stay. It is part of the same service and is taxed like it; it
+    /// contains its taxes, also where the tariff's prices do not, because its payer sees one amount.
+    ///
+    /// # Errors
+    /// [`TariffError::Overflow`] if a tax does not fit 64 bits.
+    pub fn taxes_within(&self, gross_minor: i64) -> Result<Vec<Tax>, TariffError> {
+        let Some(rules) = self.taxes.as_ref().filter(|_| gross_minor != 0) else { return Ok(Vec::new()) };
+        // Of what is net: a compound rate is also of the taxes before it.
+        let (mut rates, mut all) = (Vec::with_capacity(rules.components.len()), 0_u64);
+        for component in &rules.components {
+            let of_taxes = if component.compound { all } else { 0 };
+            let rate = u64::from(component.rate_millionths) * (MILLIONTHS + of_taxes) / MILLIONTHS;
+            all += rate;
+            rates.push((Some(component.id.clone()), component.rate_millionths, rate));
+        }
+        if rules.rounding == TaxRounding::Combined {
+            let declared = rules.components.iter().map(|component| component.rate_millionths).sum();
+            rates = vec![(None, declared, all)];
+        }
+        let tax = |(id, rate_millionths, rate)| {
+            let amount_minor = included(gross_minor, rate, all, rules.half)?;
+            Ok(Tax { id, rate_millionths, base_minor: gross_minor, amount_minor, included: true })
+        };
+        rates.into_iter().map(tax).collect()
+    }
+}
+
 /// Adds the lines of exclusive taxes, and says which taxes the price has.
 fn add_taxes(rules: &Taxes, window: Window, lines: &mut Vec<Line>) -> Result<Vec<Tax>, TariffError> {
     let amount_minor = sum(lines)?;
@@ -174,7 +202,7 @@ fn add_taxes(rules: &Taxes, window: Window, lines: &mut Vec<Line>) -> Result<Vec
     for (id, rate_millionths, compound) in parts {
         let tax = match rules.prices {
             Prices::Inclusive => {
-                let amount_minor = included(amount_minor, rate_millionths, all, rules.half)?;
+                let amount_minor = included(amount_minor, rate_millionths.into(), all.into(), rules.half)?;
                 Tax { id: id.cloned(), rate_millionths, base_minor: taxed_minor, amount_minor, included: true }
             }
             Prices::Exclusive => {
@@ -196,8 +224,8 @@ fn add_taxes(rules: &Taxes, window: Window, lines: &mut Vec<Line>) -> Result<Vec
 }
 
 /// The tax of `rate` within a gross amount that contains `all` rates.
-fn included(gross_minor: i64, rate: u32, all: u32, half: Half) -> Result<i64, TariffError> {
-    let divisor = NonZeroU64::new(MILLIONTHS + u64::from(all)).ok_or(TariffError::Overflow)?;
+fn included(gross_minor: i64, rate: u64, all: u64, half: Half) -> Result<i64, TariffError> {
+    let divisor = NonZeroU64::new(MILLIONTHS + all).ok_or(TariffError::Overflow)?;
     let product = i128::from(gross_minor) * i128::from(rate);
     let tax = match half {
         Half::Up => div_half_up(product, divisor),

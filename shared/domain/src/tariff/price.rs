@@ -4,8 +4,8 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
-use super::TariffError;
 use super::scalar::RuleId;
+use super::{Tariff, TariffError};
 use crate::ids::TariffVersion;
 use crate::money::{BASIS_POINTS_DIVISOR, Currency, Money, div_half_even, div_half_up};
 use crate::time::Window;
@@ -396,6 +396,47 @@ impl Price {
         lines.extend(more);
         let total_minor = sum(&lines)?;
         Ok(Self { lines, total_minor, ..self.clone() })
+    }
+
+    /// This price with further lines of the same service: they contain the taxes of `tariff`.
+    ///
+    /// # Errors
+    /// [`TariffError::Overflow`] if the sum does not fit 64 bits.
+    pub fn with_taxed_lines(&self, more: Vec<Line>, tariff: &Tariff) -> Result<Self, TariffError> {
+        let taxes = tariff.taxes_within(sum(&more)?)?;
+        let mut price = self.with_lines(more)?;
+        for tax in taxes {
+            let alike = |of: &&mut Tax| {
+                (&of.id, of.rate_millionths, of.included) == (&tax.id, tax.rate_millionths, tax.included)
+            };
+            match price.taxes.iter_mut().find(alike) {
+                Some(of) => {
+                    of.base_minor = of.base_minor.checked_add(tax.base_minor).ok_or(TariffError::Overflow)?;
+                    of.amount_minor = of.amount_minor.checked_add(tax.amount_minor).ok_or(TariffError::Overflow)?;
+                }
+                None => price.taxes.push(tax),
+            }
+        }
+        Ok(price)
+    }
+
+    /// This price of a part of a service, with the same part of the taxes of the `whole`. What merchants pay counts to both.
+    ///
+    /// # Errors
+    /// [`TariffError::Overflow`] if a tax does not fit 64 bits.
+    pub fn with_share_of_taxes(self, whole: &Self) -> Result<Self, TariffError> {
+        let gross = |price: &Self| i128::from(price.total_minor) + i128::from(price.debited_minor());
+        let Some(divisor) = u64::try_from(gross(whole)).ok().and_then(NonZeroU64::new) else { return Ok(self) };
+        let part = gross(&self);
+        let share = |minor: i64| {
+            let product = i128::from(minor).checked_mul(part).ok_or(TariffError::Overflow)?;
+            i64::try_from(div_half_up(product, divisor)).map_err(|_| TariffError::Overflow)
+        };
+        let of = |tax: &Tax| {
+            let (base_minor, amount_minor) = (share(tax.base_minor)?, share(tax.amount_minor)?);
+            Ok(Tax { base_minor, amount_minor, ..tax.clone() })
+        };
+        Ok(Self { taxes: whole.taxes.iter().map(of).collect::<Result<_, _>>()?, ..self })
     }
 
     /// Two prices together: the occurrences of a series.

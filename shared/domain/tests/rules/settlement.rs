@@ -280,6 +280,45 @@ fn a_cancellation_keeps_the_fees_that_are_not_given_back() {
     assert_eq!(withdrawal(&price, booked(12)).unwrap().owed.total_minor(), 0);
 }
 
+/// The taxes of a price: rate, base and amount.
+fn taxes(price: &Price) -> Vec<(u32, i64, i64)> {
+    price.taxes().iter().map(|tax| (tax.rate_millionths, tax.base_minor, tax.amount_minor)).collect()
+}
+
+#[test]
+fn what_is_paid_for_parking_is_taxed_and_what_is_kept_without_parking_is_not() {
+    let taxed = |prices: &str, components: &str| {
+        let text = format!(
+            r#"{{"currency": "GBP", "tables": [{{"id": "all", "base": [{{"every_minutes": 60, "add": "2.00"}}]}}],
+            "overstay": {{"per_started_unit": {{"unit_minutes": 60, "rate_minor": 250, "admin_fee_minor": 1000}}}},
+            "taxes": {{"prices": "{prices}", "rounding": "per_component", "components": [{components}]}}}}"#
+        );
+        serde_json::from_str::<Tariff>(&text).unwrap()
+    };
+    let vat = r#"{"id": "vat", "rate_millionths": 200000}"#;
+    let inclusive = taxed("inclusive", vat);
+    assert_eq!(taxes(&price(&inclusive, zone("UTC"), booked(12))), [(200_000, 2_400, 400)]);
+    let early = left(&policy(EarlyExit::Prorated), &inclusive, 12, 300).owed;
+    assert_eq!((early.total_minor(), taxes(&early)), (1_000, vec![(200_000, 1_000, 167)]));
+    let late = left(&policy(EarlyExit::None), &inclusive, 12, 12 * 60 + 65).owed;
+    assert_eq!((late.total_minor(), taxes(&late)), (3_900, vec![(200_000, 3_900, 650)]));
+
+    // On top of the price, and the second on the first: what comes later contains both.
+    let exclusive =
+        taxed("exclusive", &format!(r#"{vat}, {{"id": "city", "rate_millionths": 100000, "compound": true}}"#));
+    let whole = price(&exclusive, zone("UTC"), booked(12));
+    assert_eq!((whole.total_minor(), taxes(&whole)), (3_168, vec![(200_000, 2_400, 480), (100_000, 2_880, 288)]));
+    let early = left(&policy(EarlyExit::Prorated), &exclusive, 12, 360).owed;
+    assert_eq!((early.total_minor(), taxes(&early)), (1_584, vec![(200_000, 1_200, 240), (100_000, 1_440, 144)]));
+    let late = left(&policy(EarlyExit::None), &exclusive, 12, 12 * 60 + 65).owed;
+    let contained = late.taxes().iter().filter(|tax| tax.included).map(|tax| tax.amount_minor).collect::<Vec<_>>();
+    assert_eq!((late.total_minor(), contained), (3_168 + 1_500, vec![227, 136]));
+
+    let kept = cancellation(&whole, &[], START, booked(12)).unwrap().owed;
+    assert_eq!((kept.total_minor(), taxes(&kept)), (3_168, Vec::new()));
+    assert_eq!(taxes(&no_show(&whole, 5_000, booked(12)).unwrap().owed), []);
+}
+
 #[test]
 fn a_change_costs_its_fee_unless_it_is_early() {
     let tariff = fee_tariff(r#"{"modification": {"fee_minor": 300, "free_until_hours_before": 48}}"#);
@@ -288,7 +327,7 @@ fn a_change_costs_its_fee_unless_it_is_early() {
     assert_eq!(terms.modification_fee_minor(start.plus(-48 * 60), start), 0);
     let fee_minor = terms.modification_fee_minor(start.plus(-48 * 60 + 1), start);
     let price = price(&tariff, zone("Europe/London"), booked(12));
-    let changed = with_fees(price.clone(), fee_minor, booked(12)).unwrap();
+    let changed = with_fees(&tariff, price.clone(), fee_minor, booked(12)).unwrap();
     assert_eq!(changed.total_minor() - price.total_minor(), 300);
     let late = cancellation(&changed, &[], start.plus(-60), booked(12)).unwrap();
     assert_eq!(

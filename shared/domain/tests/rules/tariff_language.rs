@@ -43,7 +43,7 @@ impl Story {
         let policy = LotPolicy::default().under(tariff.terms.as_ref());
         let terms = tariff.terms.clone().unwrap_or_default();
         let fee = at(&self.changed_at).map_or(0, |now| terms.modification_fee_minor(now, booked.start()));
-        let price = settlement::with_fees(price, fee, booked).unwrap();
+        let price = settlement::with_fees(tariff, price, fee, booked).unwrap();
         if at(&self.entered_at).is_some_and(|now| now < booked.start().plus(-i64::from(policy.early_arrival_minutes))) {
             return Err("too early");
         }
