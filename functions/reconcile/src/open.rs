@@ -9,8 +9,8 @@ use tracing::{info, warn};
 use crate::transaction::{Outcome, concerning, confirmation_of, judge, movement, transaction_of};
 use crate::{Failure, Run};
 
-/// Exceptions examined in one run. More are a catastrophe that a person looks at anyway, and the rest waits an hour.
-const EXAMINED_MAX: usize = 500;
+/// Exceptions examined in one run: a minute's work. More are a catastrophe that a person looks at anyway.
+const EXAMINED_MAX: usize = 5_000;
 /// Who closes what explains itself.
 const BY: &str = "reconcile";
 

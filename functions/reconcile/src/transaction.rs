@@ -262,7 +262,9 @@ impl Case<'_> {
             }
             (PaymentStatus::Succeeded, false) if self.is_another(payment) => Said::Twice,
             (PaymentStatus::Succeeded, false) => Said::Nothing,
-            (PaymentStatus::Requested, false) if self.now_s - payment.requested_at_s < TAKEN_UP_S => Said::Later,
+            (PaymentStatus::Requested, false) if self.is_new(Some(payment.requested_at_s)) => Said::Later,
+            // Its return has been told of already, and is listed a moment later.
+            (PaymentStatus::Declined, false) if !charge && self.is_new(payment.settled_at_s) => Said::Later,
             (PaymentStatus::Declined | PaymentStatus::Void, false) if !charge => Said::Gone,
             (_, false) => match theirs {
                 Some(theirs) => Said::Word(Word::Succeeded { reference: theirs.to_string() }),
@@ -270,6 +272,11 @@ impl Case<'_> {
             },
             (PaymentStatus::Void, true) => Said::Gone,
         }
+    }
+
+    /// Whether the payment's own flow may still be at it.
+    fn is_new(&self, since_s: Option<i64>) -> bool {
+        since_s.is_some_and(|since_s| self.now_s - since_s < TAKEN_UP_S)
     }
 
     /// What the record of such a payment calls it by at the provider.

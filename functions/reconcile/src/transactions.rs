@@ -65,19 +65,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Books what a transaction means and notes that it is explained, in this order: what is done twice is known by its id. Tells whether
-    /// it is explained.
+    /// Books what a transaction means, lists what it asks of a person, and at last notes that it is explained: what is done twice is known
+    /// by its id, and what is noted is not looked at again. Tells whether it is explained.
     pub(crate) async fn act(&mut self, transaction: &BalanceTransaction, outcome: Outcome) -> Result<bool, Failure> {
         match outcome {
             Outcome::Explained(explained) => {
                 self.book(&explained.entries).await?;
                 self.report.settled += usize::from(explained.settled);
                 self.report.resealed += usize::from(explained.resealed);
-                if let Some(confirms) = explained.confirms {
-                    self.deps.store.confirm(confirms, transaction.id.as_str()).await?;
-                }
                 if let Some((subject, kind, facts)) = explained.asks {
                     self.open(Month::utc(transaction.created_s), &subject, kind, facts).await?;
+                }
+                if let Some(confirms) = explained.confirms {
+                    self.deps.store.confirm(confirms, transaction.id.as_str()).await?;
                 }
                 Ok(true)
             }
