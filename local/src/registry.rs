@@ -140,6 +140,7 @@ pub fn functions(foundation: Foundation) -> Result<Functions, RegistryError> {
         ("modify", http!(modify, deps)),
         ("cancel", http!(cancel, deps)),
         ("validate", http!(validate, deps)),
+        ("adjust", http!(adjust, deps)),
         ("pay", http!(pay, pay)),
         ("payment-methods", http!(payment_methods, cards)),
         ("payment-webhook", http!(payment_webhook, webhook)),

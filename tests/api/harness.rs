@@ -65,6 +65,9 @@ routes! {
     "PUT" "/v1/reservations/{id}/cancel" => cancel;
     "DELETE" "/v1/reservations/{id}" => cancel;
     "POST" "/v1/reservations/{id}/validations" => validate;
+    "POST" "/v1/reservations/{id}/violations" => adjust;
+    "DELETE" "/v1/reservations/{id}/violations/{number}" => adjust;
+    "POST" "/v1/reservations/{id}/refunds" => adjust;
     "POST" "/v1/payments" => pay with pay;
     "POST" "/v1/users/{id}/payment-methods" => payment_methods with cards;
     "GET" "/v1/users/{id}/payment-methods" => payment_methods with cards;

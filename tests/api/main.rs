@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod adjustments;
 mod bad_input;
 mod cards;
 mod exceptions;

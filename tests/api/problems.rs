@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use parkade_api::Code;
+use parkade_domain::adjustment::ADJUSTMENTS_MAX;
 use parkade_testkit::Fault;
 use serde_json::{Value, json};
 
@@ -78,6 +79,7 @@ async fn every_problem_is_reached_with_its_status() {
     Box::pin(a_stay(&api, &mut saw)).await;
     Box::pin(cash(&api, &mut saw)).await;
     Box::pin(gifts(&api, &mut saw)).await;
+    Box::pin(adjustments(&api, &mut saw)).await;
     Box::pin(of_exceptions(&api, &mut saw)).await;
     Box::pin(others(&api, &mut saw)).await;
     let missing: Vec<_> =
@@ -165,6 +167,29 @@ async fn gifts(api: &Api, saw: &mut impl FnMut(Reply, Code) -> Reply) {
     for id in [known, other, unknown] {
         api.call("DELETE", &format!("/v1/reservations/{id}"), ALICE).send().await.expect(200);
     }
+}
+
+/// What an operator is refused who adds to a stay or takes off it.
+async fn adjustments(api: &Api, saw: &mut impl FnMut(Reply, Code) -> Reply) {
+    let violations = json!({"unpaid": 100});
+    let tariff = with(lot()["tariff"].clone(), "violations", violations);
+    api.call("PUT", "/v1/lots/central", OLGA).json(with(lot(), "tariff", tariff)).await.expect(200);
+    let walk_in = json!({"lot_id": "central", "walk_in": {"class": "standard"}});
+    let stay = api.post("/v1/gate/check-in", GATE, "adjusted", walk_in).await.expect(200).text("id");
+    let exit = json!({"lot_id": "central", "reservation_id": stay});
+    api.post("/v1/gate/check-out", GATE, "adjusted", exit).await.expect(200);
+    let path = |below: &str| format!("/v1/reservations/{stay}/{below}");
+    let (violations, first) = (path("violations"), path("violations/1"));
+    saw(api.post(&violations, OLGA, "j1", json!({"kind": "no_right"})).await, Code::ViolationNotPriced);
+    saw(api.call("DELETE", &first, OLGA).send().await, Code::ViolationNotFound);
+    api.post(&violations, OLGA, "j2", json!({"kind": "unpaid"})).await.expect(201);
+    saw(api.post(&violations, OLGA, "j3", json!({"kind": "unpaid"})).await, Code::ViolationRecorded);
+    let some = |minor: i64| json!({"amount": {"amount_minor": minor, "currency": "EUR"}});
+    saw(api.post(&path("refunds"), OLGA, "j4", some(100_000)).await, Code::MoreThanOwed);
+    for number in 2..=ADJUSTMENTS_MAX {
+        api.post(&path("refunds"), OLGA, &format!("j5-{number}"), some(1)).await.expect(201);
+    }
+    saw(api.post(&path("refunds"), OLGA, "j6", some(1)).await, Code::TooManyAdjustments);
 }
 
 /// What a till refuses.

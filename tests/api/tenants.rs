@@ -20,6 +20,8 @@ fn body(path: &str, id: &str) -> Value {
         "/v1/reservations/{id}" => json!({"spot_id": "A2"}),
         "/v1/payments" => json!({"reservation_id": id, "payment_method": "pm_1"}),
         "/v1/reservations/{id}/validations" => json!({"validation": "code"}),
+        "/v1/reservations/{id}/violations" => json!({"kind": "unpaid"}),
+        "/v1/reservations/{id}/refunds" => json!({"amount": {"amount_minor": 100, "currency": "EUR"}}),
         "/v1/lots/{lot}/tills/{till}/payments" => {
             json!({"reservation_id": id, "tendered": {"amount_minor": 500, "currency": "EUR"}})
         }
@@ -61,6 +63,7 @@ async fn ask(api: &Api, (method, path): (&str, &str), token: Option<&str>, id: &
         .replace("{till}", "kiosk-1")
         .replace("{spot}", "A1")
         .replace("{version}", "1")
+        .replace("{number}", "1")
         + query;
     let call = match token {
         Some(token) => api.call(method, &uri, token),
@@ -98,7 +101,8 @@ async fn what_is_somebody_elses_does_not_exist() {
             ("POST", "/v1/prices/explain") => (200, 200, 200),
             (_, path) if path.starts_with("/v1/lots/{lot}/tariffs") || path.contains("/tills/") => (403, 403, 403),
             (_, path) if path.starts_with("/v1/users/{id}/") => (404, 404, 404),
-            (_, "/v1/reservations/{id}/validations") => (403, 404, 403),
+            (_, "/v1/reservations/{id}/validations" | "/v1/reservations/{id}/refunds") => (403, 404, 403),
+            (_, path) if path.starts_with("/v1/reservations/{id}/violations") => (403, 404, 403),
             (_, "/v1/lots/{lot}/ledger" | "/v1/reconciliation/ledger") => (403, 403, 403),
             (_, path) if path.starts_with("/v1/reconciliation/exceptions") => (403, 403, 403),
             ("PATCH" | "DELETE", _) | (_, "/v1/payments" | "/v1/reservations/{id}/cancel") => (404, 404, 403),

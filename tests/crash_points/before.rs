@@ -1,5 +1,6 @@
 //! What happened before a command: the states that it is asked in.
 
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::decide::Cash;
 use parkade_domain::ids::PaymentId;
 use parkade_domain::payment::{Means, Word};
@@ -62,6 +63,8 @@ pub(crate) enum Before {
     Owing,
     /// As [`Before::Owing`], paid in cash: the till owes change.
     ChangeOwed,
+    /// Left on time with a violation, which was paid.
+    FinedAndPaid,
 }
 
 impl Before {
@@ -147,6 +150,7 @@ impl Before {
                 };
                 store.take_out_of_service(&request).await.unwrap();
             }
+            Self::FinedAndPaid => Box::pin(fined_and_paid(world, store)).await,
             Self::Owing => owing(world, store).await,
             Self::ChangeOwed => {
                 owing(world, store).await;
@@ -195,6 +199,18 @@ async fn confirmed(world: &World, store: &Store, key: u64, stay: (i64, i64)) {
     hold(store, key, stay, now_s).await;
     let payment = store.pay(&order(id(key), 11, 1, now_s), &Means::card("pm_card")).await.unwrap().payment;
     world.deliver(store, payment.id, false).await.unwrap();
+}
+
+/// Four euros for the stay and forty for the violation.
+async fn fined_and_paid(world: &World, store: &Store) {
+    confirmed(world, store, MINE, (BEGINS, ENDS)).await;
+    enter(world, store).await;
+    let now_s = world.clock.advance((ENDS - BEGINS) * 60 - 60);
+    store.check_out(&order(id(MINE), 14, 1, now_s)).await.unwrap();
+    store.record_violation(&order(id(MINE), 15, 1, now_s), ViolationKind::WrongSpot).await.unwrap();
+    let charge = store.pay(&order(id(MINE), 16, 1, now_s), &Means::card("pm_card")).await.unwrap().payment;
+    assert_eq!(charge.amount_minor, 4_000);
+    world.deliver(store, charge.id, false).await.unwrap();
 }
 
 /// Fifty minutes, which cost 400.

@@ -1,8 +1,10 @@
 //! Every command of the store, each with what it needs.
 
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::decide::{Cash, Dossier};
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{PaymentId, ReceiptId, TillId, UserId};
+use parkade_domain::money::Money;
 use parkade_domain::payment::{ClientSecret, Means, Word};
 use parkade_domain::policy::{LotPolicy, RefundTo};
 use parkade_domain::reservation::{DueKind, Reason};
@@ -42,6 +44,10 @@ enum Ask {
     PayOut,
     Count,
     Validate(&'static str),
+    Fine,
+    Annul,
+    /// So many minor units.
+    Goodwill(i64),
     Void,
     /// The card's issuer asks the driver.
     Challenge,
@@ -144,6 +150,10 @@ pub(crate) fn cases() -> Vec<Case> {
         case("validation", "give half of a hold", Before::Held, 0, Ask::Validate("half")),
         case("validation", "give what was paid back", Before::Confirmed, 0, Ask::Validate("half")),
         case("validation", "give towards a drive-up", Before::DriveUp, 60, Ask::Validate("half")),
+        case("adjustment", "record a violation", Before::Inside, 60, Ask::Fine),
+        case("adjustment", "annul a violation that was paid", Before::FinedAndPaid, 0, Ask::Annul),
+        case("adjustment", "give goodwill over two charges", Before::FinedAndPaid, 0, Ask::Goodwill(4_100)),
+        case("adjustment", "waive a debt", Before::Owing, 0, Ask::Goodwill(400)),
         case("change", "cancel a hold", Before::Held, 0, Ask::Cancel),
         case("change", "cancel and refund", Before::Confirmed, 0, Ask::Cancel),
         case("change", "extend", Before::Confirmed, 0, end(ENDS + 30)),
@@ -231,6 +241,12 @@ impl Case {
                 count.map(|(count, _)| format!("{count:?}"))
             }
             Ask::Validate(given) => Box::pin(store.validate(&command, &RuleId::new(given), None)).await.map(done),
+            Ask::Fine => Box::pin(store.record_violation(&command, ViolationKind::WrongSpot)).await.map(done),
+            Ask::Annul => Box::pin(store.void_violation(&command, 1)).await.map(done),
+            Ask::Goodwill(minor) => {
+                let amount = Money::new(*minor, world.lot.currency);
+                Box::pin(store.give_goodwill(&command, amount)).await.map(done)
+            }
             Ask::Void => store.settle(payment(1), &Word::Void, now_s).await.map(done),
             Ask::Challenge => {
                 let client_secret = ClientSecret::new("pi_1_secret");

@@ -106,7 +106,7 @@ impl Watch {
 /// What a reservation may have earned us, by the words of the rule and not by the code under test.
 fn earnable_minor(d: &Dossier) -> i64 {
     match d.reservation.status {
-        Status::Completed | Status::Cancelled | Status::NoShow => d.reservation.price_minor,
+        Status::Completed | Status::Cancelled | Status::NoShow => d.reservation.owed_minor(),
         _ => 0,
     }
 }

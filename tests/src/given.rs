@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::decide::NewReservation;
 use parkade_domain::geometry::{Geometry, Shape};
 use parkade_domain::ids::{CalendarVersion, Claimant, LotId, ReservationId, TariffVersion, UserId};
@@ -52,6 +53,7 @@ pub fn tariff() -> Tariff {
         unit_minutes: 15,
         rates: VehicleClass::ALL.into_iter().map(|class| (class, RATE_MINOR)).collect::<BTreeMap<_, _>>(),
         validations: validations(),
+        violations: BTreeMap::from([(ViolationKind::WrongSpot, Amount::from_minor(4_000))]),
         ..Tariff::new(Currency::from_code("EUR").unwrap())
     }
 }

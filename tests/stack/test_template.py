@@ -25,6 +25,11 @@ ROUTES = {
     "modify": ["PATCH /v1/reservations/{id}"],
     "cancel": ["PUT /v1/reservations/{id}/cancel", "DELETE /v1/reservations/{id}"],
     "validate": ["POST /v1/reservations/{id}/validations"],
+    "adjust": [
+        "POST /v1/reservations/{id}/violations",
+        "DELETE /v1/reservations/{id}/violations/{number}",
+        "POST /v1/reservations/{id}/refunds",
+    ],
     "list-reservations": ["GET /v1/users/{id}/reservations"],
     "pay": ["POST /v1/payments"],
     "payment-methods": [

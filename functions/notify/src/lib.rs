@@ -11,13 +11,15 @@ use parkade_notify::{Courier, Notifier, TellError, Telling};
 use thiserror::Error;
 
 /// What drivers are told of; the rule of the queue lets exactly these through.
-pub const TOLD: [EventName; 6] = [
+pub const TOLD: [EventName; 8] = [
     EventName::ReservationConfirmed,
     EventName::ReservationModified,
     EventName::ReservationNoShow,
     EventName::PaymentFailed,
     EventName::RefundProcessed,
     EventName::ReceiptIssued,
+    EventName::ViolationDetected,
+    EventName::ViolationVoided,
 ];
 /// Longest event id: a key's partition has room for many times that.
 const EVENT_ID_CHARS_MAX: usize = 200;
@@ -49,6 +51,7 @@ async fn tell<N: Notifier + Sync>(courier: &Courier<N>, now: DateTime<Utc>, inco
 /// What an event tells; `None` if it is one of before events said enough.
 fn telling(incoming: Incoming) -> Result<Option<Telling>, Failure> {
     let payment = || incoming.payment.map(|id| id.number).ok_or(Failure::Incomplete("a payment"));
+    let violation = || incoming.violation.ok_or(Failure::Incomplete("a violation"));
     let occasion = match incoming.name {
         EventName::ReservationConfirmed => Occasion::Confirmed,
         EventName::ReservationModified => match incoming.moved {
@@ -59,6 +62,8 @@ fn telling(incoming: Incoming) -> Result<Option<Telling>, Failure> {
         EventName::PaymentFailed => Occasion::PaymentFailed(payment()?),
         EventName::RefundProcessed => Occasion::Refunded(payment()?),
         EventName::ReceiptIssued => Occasion::ReceiptIssued(incoming.receipt.ok_or(Failure::Incomplete("a receipt"))?),
+        EventName::ViolationDetected => Occasion::Fined(violation()?),
+        EventName::ViolationVoided => Occasion::Annulled(violation()?),
         other => return Err(Failure::NotTold(other)),
     };
     let reservation = incoming.reservation.ok_or(Failure::Incomplete("a reservation"))?;

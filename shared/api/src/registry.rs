@@ -79,6 +79,8 @@ problems! {
         "Reconciliation has listed no exception of this id.";
     ValidationNotFound = "validation_not_found", NOT_FOUND, "There is no such validation", false,
         "The tariff of the stay has no validation of this name, or it is another merchant's.";
+    ViolationNotFound = "violation_not_found", NOT_FOUND, "There is no such violation", false,
+        "The stay has no violation of this number, or it was annulled.";
     TillNotFound = "till_not_found", NOT_FOUND, "There is no such till", false,
         "A till's name has 1 to 64 characters out of letters, digits, `-`, `_` and `.`.";
     RouteNotFound = "route_not_found", NOT_FOUND, "There is no such route", false,
@@ -125,6 +127,14 @@ problems! {
         "The tariff says how often a vehicle may use it within how many days.";
     PlateNeeded = "plate_needed", CONFLICT, "The vehicle's plate is unknown", false,
         "The validation is limited per vehicle, so the stay must know its plate.";
+    ViolationNotPriced = "violation_not_priced", CONFLICT, "The tariff has no price for the violation", false,
+        "The tariff that the stay was booked under says nothing about it, so nobody has agreed to pay for it.";
+    ViolationRecorded = "violation_recorded", CONFLICT, "The violation is recorded already", false,
+        "Each kind of violation is recorded once for a visit. Annul the first one if it was wrong.";
+    MoreThanOwed = "more_than_owed", CONFLICT, "More is to be given than is owed", false,
+        "`owed_minor` minor units of `currency` are owed for the stay; give at most that.";
+    TooManyAdjustments = "too_many_adjustments", CONFLICT, "The stay has too many adjustments", false,
+        "A stay has at most 8 violations and refunds out of goodwill, annulled ones included.";
     NotInTill = "not_in_till", CONFLICT, "The till does not hold so much", true,
         "By the payments and the last count the till holds less than is to be paid out. Use another till, or count this one.";
     TariffInForce = "tariff_in_force", CONFLICT, "The tariff is in force", false,

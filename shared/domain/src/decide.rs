@@ -3,6 +3,7 @@
 //! A decision names the whole next state; the store writes it in one transaction whose conditions are exactly what was read. Money is
 //! never moved here: a decision changes what is owed and, where that leaves a refund, records the refund's intent with it.
 
+mod adjust;
 mod cash;
 mod gate;
 mod money;
@@ -13,12 +14,14 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
+pub use adjust::{give_goodwill, record_violation, void_violation};
 pub use cash::{CASH_MINOR_MAX, Cash, pay_out, take_cash};
 pub use gate::{check_in, check_out, drive_up, left, overstay, sold_drive_up};
 pub use money::{HOLD_KEPT_BEFORE_S, charged, keep_hold, paid_too_late, pay, refund_declined};
 pub use plans::{cancel, expire, given_up, missed, modify, no_show, relocate};
 pub use validate::{Uses, validate};
 
+use crate::adjustment::{ADJUSTMENTS_MAX, ViolationKind};
 use crate::ids::{LotId, PAYMENTS_PER_RESERVATION_MAX, PaymentId, ReservationId, SpotIndex, UserId};
 use crate::lot::Lot;
 use crate::money::Currency;
@@ -164,6 +167,26 @@ pub enum Refusal {
     /// A validation is limited per vehicle, and which vehicle it is nobody knows.
     #[error("the validation is limited per vehicle, and the plate is unknown")]
     PlateNeeded,
+    /// The pinned tariff has no price for the violation.
+    #[error("the tariff has no price for the violation {}", .0.as_str())]
+    NoViolationFee(ViolationKind),
+    /// The visit has this violation already.
+    #[error("the violation {} was recorded before", .0.as_str())]
+    AlreadyRecorded(ViolationKind),
+    /// No violation of this number counts.
+    #[error("there is no such violation")]
+    NoSuchViolation,
+    /// More is to be taken off than is owed.
+    #[error("{owed_minor} minor units of {} are owed", currency.code())]
+    MoreThanOwed {
+        /// What is owed.
+        owed_minor: i64,
+        /// In which currency.
+        currency: Currency,
+    },
+    /// The stay has as many violations and goodwill as one can have.
+    #[error("a stay has at most {ADJUSTMENTS_MAX} adjustments")]
+    TooManyAdjustments,
     /// A charge is under way.
     #[error("payment {0} is in progress")]
     PaymentInProgress(PaymentId),
@@ -302,6 +325,7 @@ fn record(rules: Rules<'_>, new: &NewReservation, spot: SpotIndex, now_s: i64) -
         fees_minor: 0,
         price_minor: 0,
         kept_minor: 0,
+        adjustments: Vec::new(),
         paid_minor: 0,
         refunded_minor: 0,
         created_at_s: now_s,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::adjustment::{AdjustmentKind, ViolationKind};
 use crate::decide::{self, Refusal, Rules};
 use crate::ids::Claimant;
 use crate::money::Money;
@@ -13,9 +14,48 @@ use crate::tariff::{
 use crate::time::{Minute, Window};
 use crate::vehicle::Vehicle;
 
-/// What is owed now, explained.
+/// What is owed now, explained: for the stay, and for what an operator has added or taken off.
 #[must_use]
 pub fn owed(r: &Reservation, rules: Rules<'_>) -> Price {
+    let of_stay = of_stay(r, rules);
+    if r.adjustments.is_empty() {
+        return of_stay;
+    }
+    adjusted(r, rules, &of_stay)
+        .unwrap_or_else(|_| Price::agreed(Money::new(r.owed_minor(), r.currency), r.tariff, r.window))
+}
+
+/// The price of a stay with its violations, which are taxed like it, and with goodwill, which gives the same part of the taxes back.
+fn adjusted(r: &Reservation, rules: Rules<'_>, of_stay: &Price) -> Result<Price, TariffError> {
+    let (mut added, mut off_minor) = (Vec::new(), 0);
+    for adjustment in &r.adjustments {
+        match (adjustment.kind, adjustment.signed_minor()) {
+            (_, 0) => {}
+            (AdjustmentKind::Violation(kind), minor) => {
+                added.push(Line::new(violation_rule(kind), r.window, 1, Unit::Item, minor)?);
+            }
+            (AdjustmentKind::Goodwill, minor) => off_minor += minor,
+        }
+    }
+    let price = of_stay.with_taxed_lines(added, rules.tariff)?;
+    if off_minor == 0 {
+        return Ok(price);
+    }
+    let off_minor = off_minor.max(-price.total_minor());
+    price.with_lines(vec![Line::new(Rule::Goodwill, r.window, 1, Unit::Item, off_minor)?])?.with_share_of_taxes(&price)
+}
+
+const fn violation_rule(kind: ViolationKind) -> Rule {
+    match kind {
+        ViolationKind::Overstay => Rule::ViolationOverstay,
+        ViolationKind::WrongSpot => Rule::ViolationWrongSpot,
+        ViolationKind::NoRight => Rule::ViolationNoRight,
+        ViolationKind::Unpaid => Rule::ViolationUnpaid,
+    }
+}
+
+/// What the stay itself costs now.
+fn of_stay(r: &Reservation, rules: Rules<'_>) -> Price {
     let priced = match (r.status, r.left_at_s) {
         (Status::Completed, Some(_)) if r.id.claimant() == Claimant::WalkIn => {
             decide::drive_up(rules, r.vehicle, r.window, &r.validations)

@@ -3,6 +3,7 @@
 //! This crate promises: integer money, half-open intervals, the spot calendar's algebra, the reservation's state machine and
 //! the arithmetic of prices and refunds. It refuses to know: any I/O, clock, randomness, environment, async or float.
 
+pub mod adjustment;
 pub mod breaker;
 pub mod calendar;
 pub mod claims;

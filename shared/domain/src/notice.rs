@@ -3,6 +3,7 @@
 //! An event only says where to look. By the time it is read the booking may have been cancelled, moved again or paid after all; who is
 //! told then is told what holds, or nothing.
 
+use crate::adjustment::{AdjustmentKind, ViolationKind};
 use crate::decide::Dossier;
 use crate::ids::{Claimant, SpotIndex};
 use crate::lot::{Lot, LotKind};
@@ -46,6 +47,10 @@ pub enum Occasion {
     Refunded(u8),
     /// A receipt was issued; its id.
     ReceiptIssued(String),
+    /// The violation of this number was recorded.
+    Fined(u8),
+    /// The violation of this number was annulled.
+    Annulled(u8),
     /// The awaited occurrence begins then.
     StartsSoon(Minute),
     /// The booked time of the vehicle inside ends then.
@@ -120,6 +125,17 @@ pub enum Notice {
         /// Its id.
         id: String,
     },
+    /// A violation was recorded, or annulled.
+    Violation {
+        /// The booked time of its stay.
+        window: Window,
+        /// Which.
+        kind: ViolationKind,
+        /// What it costs.
+        amount: Money,
+        /// Whether it was annulled: nothing is owed for it.
+        voided: bool,
+    },
     /// Money has come back.
     Refund {
         /// How much.
@@ -136,7 +152,8 @@ impl Notice {
             | Self::PaymentFailed { .. }
             | Self::Extended { .. }
             | Self::Changed { .. }
-            | Self::NoShow { .. } => Topic::Bookings,
+            | Self::NoShow { .. }
+            | Self::Violation { .. } => Topic::Bookings,
             Self::Reminder { .. } | Self::Expiring { .. } => Topic::Reminders,
             Self::Receipt { .. } | Self::Refund { .. } => Topic::Receipts,
         }
@@ -179,6 +196,8 @@ pub fn notice(occasion: &Occasion, d: &Dossier, lot: &Lot, now: Minute) -> Optio
             let given = matches!(refund.kind, PaymentKind::Refund { .. }) && refund.status == PaymentStatus::Succeeded;
             given.then_some(Notice::Refund { amount: Money::new(refund.amount_minor, refund.currency) })
         }
+        Occasion::Fined(number) => violation(r, *number, false),
+        Occasion::Annulled(number) => violation(r, *number, true),
         Occasion::ReceiptIssued(id) => Some(Notice::Receipt { id: id.clone() }),
         Occasion::StartsSoon(start) => {
             let awaited = r.claims.first().map(|claim| claim.start());
@@ -231,6 +250,14 @@ fn moved(r: &Reservation, lot: &Lot, from: Placement, to: Placement) -> Option<N
     let due = (r.due_minor() > 0).then_some(Money::new(r.due_minor(), r.currency));
     let extended = same_spot && was.start() == is.start() && was.end() < is.end();
     Some(if extended { Notice::Extended { window: is, due } } else { Notice::Changed { window: is, due } })
+}
+
+/// One that was annulled before anybody told of it is told of once, by its annulment.
+fn violation(r: &Reservation, number: u8, voided: bool) -> Option<Notice> {
+    let known = r.adjustments.get(usize::from(number).checked_sub(1)?)?;
+    let AdjustmentKind::Violation(kind) = known.kind else { return None };
+    let amount = Money::new(known.amount_minor, r.currency);
+    (voided == known.voided_at_s.is_some()).then_some(Notice::Violation { window: r.window, kind, amount, voided })
 }
 
 fn payment(d: &Dossier, number: u8) -> Option<&Payment> {

@@ -55,11 +55,13 @@ pub enum RefundReason {
     Relocation,
     /// The operator's goodwill.
     Goodwill,
+    /// A violation was annulled that had been paid.
+    ViolationVoided,
 }
 
 impl RefundReason {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Cancellation,
         Self::OperatorCancellation,
         Self::Change,
@@ -70,6 +72,7 @@ impl RefundReason {
         Self::OutOfService,
         Self::Relocation,
         Self::Goodwill,
+        Self::ViolationVoided,
     ];
 
     /// The name used in the API, in events and in the stored item.
@@ -86,6 +89,7 @@ impl RefundReason {
             Self::OutOfService => "out_of_service",
             Self::Relocation => "relocation",
             Self::Goodwill => "goodwill",
+            Self::ViolationVoided => "violation_voided",
         }
     }
 

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::adjustment::Adjustment;
 use crate::calendar::ClaimEdit;
 use crate::ids::{CalendarVersion, Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
 use crate::money::Currency;
@@ -63,6 +64,12 @@ pub enum Command {
     Relocate,
     /// A merchant or the operator gives something towards it.
     Validate,
+    /// The operator records a violation.
+    RecordViolation,
+    /// The operator annuls one.
+    VoidViolation,
+    /// The operator takes something off what is owed.
+    GiveGoodwill,
 }
 
 impl Status {
@@ -111,7 +118,7 @@ impl Status {
 
 impl Command {
     /// Every command.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Pay,
         Self::Confirm,
         Self::Cancel,
@@ -125,6 +132,9 @@ impl Command {
         Self::Overstay,
         Self::Relocate,
         Self::Validate,
+        Self::RecordViolation,
+        Self::VoidViolation,
+        Self::GiveGoodwill,
     ];
 
     /// The states in which the command is possible, for the refusal's explanation.
@@ -135,7 +145,7 @@ impl Command {
 
 /// The state machine: every pair that is not here is refused. (`Expired`, `Confirm`) is the payment that lands late and finds the time
 /// still free (M3). `Pay` after the stay settles what is still owed (G1: the exit opened and the debt was recorded).
-pub const TRANSITIONS: [(Status, Command, Status); 27] = [
+pub const TRANSITIONS: [(Status, Command, Status); 37] = [
     (Status::Held, Command::Pay, Status::Held),
     (Status::Held, Command::Confirm, Status::Confirmed),
     (Status::Held, Command::Cancel, Status::Cancelled),
@@ -159,6 +169,18 @@ pub const TRANSITIONS: [(Status, Command, Status); 27] = [
     (Status::CheckedIn, Command::CheckOutOfOccurrence, Status::Confirmed),
     (Status::CheckedIn, Command::Overstay, Status::CheckedIn),
     (Status::CheckedIn, Command::Validate, Status::CheckedIn),
+    (Status::CheckedIn, Command::RecordViolation, Status::CheckedIn),
+    (Status::Completed, Command::RecordViolation, Status::Completed),
+    // A series goes on after a visit, and may be cancelled or missed then.
+    (Status::CheckedIn, Command::VoidViolation, Status::CheckedIn),
+    (Status::Completed, Command::VoidViolation, Status::Completed),
+    (Status::Confirmed, Command::VoidViolation, Status::Confirmed),
+    (Status::Cancelled, Command::VoidViolation, Status::Cancelled),
+    (Status::NoShow, Command::VoidViolation, Status::NoShow),
+    // Once nothing else changes the price any more.
+    (Status::Completed, Command::GiveGoodwill, Status::Completed),
+    (Status::Cancelled, Command::GiveGoodwill, Status::Cancelled),
+    (Status::NoShow, Command::GiveGoodwill, Status::NoShow),
     (Status::Completed, Command::Pay, Status::Completed),
     (Status::Completed, Command::Confirm, Status::Completed),
     (Status::Expired, Command::Confirm, Status::Confirmed),
@@ -299,11 +321,13 @@ pub struct Reservation {
     pub currency: Currency,
     /// Fees for changes of the booking that are part of the price, in minor units.
     pub fees_minor: i64,
-    /// What is owed now, in minor units.
+    /// What the stay costs now, in minor units; with the adjustments it is what is owed.
     pub price_minor: i64,
     /// What stays owed by whoever cancels, leaves or does not come, in minor units: what cancelling would have kept when the booking was
     /// last changed. So a change is no way around the cancellation ladder.
     pub kept_minor: i64,
+    /// What an operator has added or taken off, in order; at most [`crate::adjustment::ADJUSTMENTS_MAX`].
+    pub adjustments: Vec<Adjustment>,
     /// What was charged successfully, in minor units.
     pub paid_minor: i64,
     /// What was refunded or is being refunded, in minor units; never more than paid (M5).
@@ -338,10 +362,23 @@ pub enum DueKind {
 }
 
 impl Reservation {
+    /// What is owed for the stay with all that an operator has added or taken off; goodwill never makes it less than nothing.
+    #[must_use]
+    pub fn owed_minor(&self) -> i64 {
+        let adjusted: i64 = self.adjustments.iter().map(Adjustment::signed_minor).sum();
+        (self.price_minor + adjusted).max(0)
+    }
+
+    /// What of it is for violations.
+    #[must_use]
+    pub fn penalties_minor(&self) -> i64 {
+        self.adjustments.iter().filter(|known| known.is_violation()).map(Adjustment::signed_minor).sum()
+    }
+
     /// What is still to be paid; negative if a refund is owed.
     #[must_use]
-    pub const fn due_minor(&self) -> i64 {
-        self.price_minor - (self.paid_minor - self.refunded_minor)
+    pub fn due_minor(&self) -> i64 {
+        self.owed_minor() - (self.paid_minor - self.refunded_minor)
     }
 
     /// Whether it belongs to a driver, who may have credit; a walk-in is a vehicle that a lane has let in.
@@ -445,6 +482,11 @@ mod tests {
                 (S::Confirmed, C::CheckIn) => Some(S::CheckedIn),
                 (S::CheckedIn, C::CheckOut) => Some(S::Completed),
                 (S::CheckedIn, C::Overstay) => Some(S::CheckedIn),
+                (S::CheckedIn | S::Completed, C::RecordViolation) => Some(status),
+                (S::Confirmed | S::CheckedIn | S::Completed | S::Cancelled | S::NoShow, C::VoidViolation) => {
+                    Some(status)
+                }
+                (S::Completed | S::Cancelled | S::NoShow, C::GiveGoodwill) => Some(status),
                 _ => None,
             }
         };

@@ -11,6 +11,7 @@ use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
+use crate::adjustment::ViolationKind;
 use crate::ids::TariffVersion;
 use crate::money::Currency;
 use crate::policy::Terms;
@@ -197,6 +198,10 @@ pub struct Tariff {
     /// What a driver without a ticket owes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_ticket: Option<LostTicket>,
+    /// What each violation costs, taxes included. A kind without a price cannot be charged.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("propertyNames" = {"$ref": "#/$defs/ViolationKind"}))]
+    pub violations: BTreeMap<ViolationKind, Amount>,
     /// Fees of their own lines, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fees: Vec<Fee>,
@@ -327,6 +332,7 @@ impl Tariff {
             tables: Vec::new(),
             graces: Graces::default(),
             lost_ticket: None,
+            violations: BTreeMap::new(),
             fees: Vec::new(),
             taxes: None,
             validations: Vec::new(),

@@ -38,6 +38,8 @@ pub enum Detail {
     Receipt(ReceiptDetail),
     /// Of `spot.*`.
     Spot(SpotDetail),
+    /// Of `violation.*`.
+    Violation(ViolationDetail),
 }
 
 /// A reservation after the change.
@@ -122,6 +124,19 @@ pub struct ReceiptDetail {
     /// Its number, unique for ever.
     pub number: String,
     /// The money that moved, in minor units; below 0 if it went back.
+    pub amount_minor: i64,
+    /// ISO 4217.
+    pub currency: &'static str,
+}
+
+/// A violation after the change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ViolationDetail {
+    /// Its number within the reservation, from 1.
+    pub violation_number: usize,
+    /// `overstay`, `wrong_spot`, `no_right` or `unpaid`.
+    pub kind: &'static str,
+    /// What it costs, in minor units.
     pub amount_minor: i64,
     /// ISO 4217.
     pub currency: &'static str,

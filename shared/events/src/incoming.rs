@@ -27,6 +27,8 @@ pub struct Incoming {
     pub receipt: Option<String>,
     /// Where and when the reservation was before and after it was modified.
     pub moved: Option<(Placement, Placement)>,
+    /// The number of the violation, if named.
+    pub violation: Option<u8>,
 }
 
 /// A message that is no event of ours. It is never done by throwing it away.
@@ -65,6 +67,7 @@ struct Envelope {
     #[serde(default, deserialize_with = "id")]
     payment_id: Option<PaymentId>,
     receipt_id: Option<String>,
+    violation_number: Option<u8>,
     #[serde(flatten)]
     after: Place,
     previous: Option<Place>,
@@ -110,6 +113,7 @@ impl Incoming {
             reservation: body.detail.reservation_id,
             payment: body.detail.payment_id,
             receipt: body.detail.receipt_id,
+            violation: body.detail.violation_number,
             moved: body.detail.previous.and_then(|before| before.placement().zip(body.detail.after.placement())),
         })
     }

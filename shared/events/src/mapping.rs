@@ -1,6 +1,7 @@
 //! From a committed change, (image before, image after), to its events. Pure: the same images give the same events.
 
 use chrono::{DateTime, Utc};
+use parkade_domain::adjustment::AdjustmentKind;
 use parkade_domain::document::Entry;
 use parkade_domain::ids::PaymentId;
 use parkade_domain::payment::{Payment, PaymentKind, PaymentStatus, RefundReason};
@@ -9,7 +10,8 @@ use parkade_domain::time::Minute;
 use parkade_store::{Block, Image};
 
 use crate::event::{
-    Detail, Event, PaymentDetail, PreviousDetail, ReceiptDetail, ReservationDetail, SpotDetail, rfc3339,
+    Detail, Event, PaymentDetail, PreviousDetail, ReceiptDetail, ReservationDetail, SpotDetail, ViolationDetail,
+    rfc3339,
 };
 use crate::name::EventName;
 
@@ -44,7 +46,32 @@ fn reservation(old: Option<&Reservation>, new: &Reservation, changed_at: DateTim
             ..reservation_detail(new)
         }),
     };
-    names(old, new).iter().copied().map(event).collect()
+    let mut events: Vec<Event> = names(old, new).iter().copied().map(event).collect();
+    events.extend(violation(old, new, changed_at));
+    events
+}
+
+/// The violation that a step records or annuls; a step does at most one.
+fn violation(old: Option<&Reservation>, new: &Reservation, changed_at: DateTime<Utc>) -> Option<Event> {
+    let before = old.map_or(&[][..], |old| &old.adjustments);
+    let position = new.adjustments.iter().enumerate().position(|(at, known)| before.get(at) != Some(known))?;
+    let changed = new.adjustments.get(position)?;
+    let AdjustmentKind::Violation(kind) = changed.kind else { return None };
+    let name = if changed.is_violation() { EventName::ViolationDetected } else { EventName::ViolationVoided };
+    Some(Event {
+        id: format!("{}#v{}#{}", new.id.code(), new.version, name.as_str()),
+        name,
+        occurred_at: instant(changed.voided_at_s.unwrap_or(changed.at_s)).unwrap_or(changed_at),
+        lot: Some(new.lot.clone()),
+        reservation: Some(new.id),
+        payment: None,
+        detail: Detail::Violation(ViolationDetail {
+            violation_number: position + 1,
+            kind: kind.as_str(),
+            amount_minor: changed.amount_minor,
+            currency: new.currency.code(),
+        }),
+    })
 }
 
 /// What the step from `old` to `new` is called.
@@ -106,7 +133,7 @@ fn reservation_detail(r: &Reservation) -> ReservationDetail {
         hold_expires_at: held_until.and_then(instant).map(rfc3339),
         vehicle_class: r.vehicle.class.as_str(),
         currency: r.currency.code(),
-        price_minor: r.price_minor,
+        price_minor: r.owed_minor(),
         paid_minor: r.paid_minor,
         refunded_minor: r.refunded_minor,
         reason: r.reason.map(Reason::as_str),

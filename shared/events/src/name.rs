@@ -42,11 +42,15 @@ pub enum EventName {
     RefundFailed,
     /// A receipt or credit note has its number.
     ReceiptIssued,
+    /// A violation was recorded.
+    ViolationDetected,
+    /// A violation was annulled.
+    ViolationVoided,
 }
 
 impl EventName {
     /// Every name.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::ReservationHeld,
         Self::ReservationConfirmed,
         Self::ReservationCancelled,
@@ -65,6 +69,8 @@ impl EventName {
         Self::RefundProcessed,
         Self::RefundFailed,
         Self::ReceiptIssued,
+        Self::ViolationDetected,
+        Self::ViolationVoided,
     ];
 
     /// The detail type on the bus.
@@ -89,6 +95,8 @@ impl EventName {
             Self::RefundProcessed => "refund.processed.v1",
             Self::RefundFailed => "refund.failed.v1",
             Self::ReceiptIssued => "receipt.issued.v1",
+            Self::ViolationDetected => "violation.detected.v1",
+            Self::ViolationVoided => "violation.voided.v1",
         }
     }
 

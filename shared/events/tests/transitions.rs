@@ -2,12 +2,13 @@
 #![cfg(test)]
 
 use chrono::{DateTime, Utc};
+use parkade_domain::adjustment::{Adjustment, AdjustmentKind, ViolationKind};
 use parkade_domain::decide::{self, Change, Dossier, NewReservation, Rules};
 use parkade_domain::document::{Entry, Kind};
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{Claimant, PaymentId, ReceiptId, ReservationId, SpotIndex};
 use parkade_domain::lot::Lot;
-use parkade_domain::money::Currency;
+use parkade_domain::money::{Currency, Money};
 use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Command, Mark, Reason, Reservation, Status, TRANSITIONS};
@@ -100,6 +101,11 @@ fn succeeded(d: &Dossier, requested: Payment) -> Change {
     decide::charged(&known, &paid, T0_S + 60, mark(91), d.reservation.spot).unwrap()
 }
 
+fn violation() -> Adjustment {
+    let kind = AdjustmentKind::Violation(ViolationKind::WrongSpot);
+    Adjustment { kind, amount_minor: 4_000, at_s: T0_S, voided_at_s: None }
+}
+
 fn image(reservation: &Reservation) -> Image {
     Image::Reservation(Box::new(reservation.clone()))
 }
@@ -182,6 +188,18 @@ fn outcomes(given: &Given, d: &Dossier, command: Command) -> Vec<(Change, &'stat
             let told: &[_] = if status == Status::Held { &["reservation.confirmed.v1"] } else { &[] };
             vec![(given("half"), &[]), (given("code"), told)]
         }
+        Command::RecordViolation => {
+            let kind = ViolationKind::WrongSpot;
+            vec![(decide::record_violation(d, rules, T0_S + 9_000, mark(9), kind).unwrap(), &["violation.detected.v1"])]
+        }
+        Command::VoidViolation => {
+            vec![(decide::void_violation(d, T0_S + 9_000, mark(9), 1).unwrap(), &["violation.voided.v1"])]
+        }
+        // What is waived is told to nobody, what goes back by its refund.
+        Command::GiveGoodwill => {
+            let some = Money::new(100, d.reservation.currency);
+            vec![(decide::give_goodwill(d, rules, T0_S + 9_000, mark(9), some).unwrap(), &[])]
+        }
     }
 }
 
@@ -190,8 +208,11 @@ fn every_transition_of_the_state_machine_has_exactly_its_documented_events() {
     let given = Given::new();
     for (status, command, _) in TRANSITIONS {
         let series = matches!(command, Command::MissOccurrence | Command::CheckOutOfOccurrence);
-        let before = given.standing(status, series);
+        let mut before = given.standing(status, series);
         assert_eq!(before.reservation.status, status);
+        if matches!(command, Command::VoidViolation | Command::GiveGoodwill) {
+            before.reservation.adjustments.push(violation());
+        }
         for (change, expected) in outcomes(&given, &before, command) {
             let (old, new) = (image(&before.reservation), image(&change.reservation));
             assert_eq!(names(&old, &new), expected, "{status:?} {command:?}");
@@ -313,6 +334,8 @@ fn samples() -> Vec<Event> {
     let inside = given.standing(Status::CheckedIn, false);
     let left = given.standing(Status::Completed, false);
     let cancelled = given.standing(Status::Cancelled, false);
+    let fined =
+        decide::record_violation(&left, given.rules(), T0_S + 9_000, mark(9), ViolationKind::WrongSpot).unwrap();
     let (charge, refund) = payments();
     let code = Some("insufficient_funds".to_owned());
     let declined = Payment { status: PaymentStatus::Declined, decline_code: code, version: 2, ..charge.clone() };
@@ -327,6 +350,7 @@ fn samples() -> Vec<Event> {
         (payment(&charge), payment(&declined)),
         (Image::Absent, payment(&refund)),
         (Image::Absent, document()),
+        (image(&left.reservation), image(&fined.reservation)),
         (Image::Absent, Image::Block(block())),
         (Image::Block(block()), Image::Absent),
     ]

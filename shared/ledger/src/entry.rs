@@ -46,6 +46,12 @@ causes! {
     NoShow => "no_show",
     /// A till was counted: what nobody can explain, and what went to the bank.
     TillCount => "till_count",
+    /// An ended stay has a violation: what it costs is earned.
+    Violation => "violation",
+    /// A violation was annulled: what it cost is not earned.
+    ViolationVoided => "violation_voided",
+    /// The operator waived or gave back something of an ended stay.
+    Goodwill => "goodwill",
     /// What an ended stay costs was changed.
     PriceCorrected => "price_corrected",
     /// What the provider kept of a charge.

@@ -7,12 +7,15 @@
 //! | a refund succeeds | receivable | clearing, cash or wallet |
 //! | a refund is sent back | clearing, cash or wallet | receivable |
 //! | a stay ends | receivable, merchants | revenue, tax |
+//! | a violation of an ended stay | receivable | revenue, tax |
+//! | one is annulled, or goodwill given | revenue, tax | receivable |
 //! | a till is counted | cash; bank for what is taken there | over-short, if there is more than expected |
 //!
 //! So a prepayment is never revenue before the stay has ended, and the receivable of an ended stay is what its driver still owes.
 
 use std::collections::BTreeMap;
 
+use parkade_domain::adjustment::AdjustmentKind;
 use parkade_domain::decide::Rules;
 use parkade_domain::explain;
 use parkade_domain::ids::LotId;
@@ -45,11 +48,11 @@ pub const fn money_moved(payment: &Payment) -> i64 {
     }
 }
 
-/// What a reservation has made us earn of its driver, tax included, in minor units: its price once it has ended. A hold that ran out owes
+/// What a reservation has made us earn of its driver, tax included, in minor units: what it owes once it has ended. A hold that ran out owes
 /// nothing.
 #[must_use]
-pub const fn recognised_minor(stay: &Reservation) -> i64 {
-    if has_ended(stay) { stay.price_minor } else { 0 }
+pub fn recognised_minor(stay: &Reservation) -> i64 {
+    if has_ended(stay) { stay.owed_minor() } else { 0 }
 }
 
 const fn has_ended(stay: &Reservation) -> bool {
@@ -114,7 +117,7 @@ pub fn of_stay(old: Option<&Reservation>, new: &Reservation, rules: Rules<'_>) -
     }
     let at_s = ended_at_s(new).or_else(|| old.and_then(ended_at_s)).unwrap_or_else(|| new.window.end().epoch_s());
     let cause = match new.status {
-        _ if old.is_some_and(has_ended) => Cause::PriceCorrected,
+        _ if old.is_some_and(has_ended) => old.map_or(Cause::PriceCorrected, |old| corrected(old, new)),
         Status::Cancelled => Cause::Cancellation,
         Status::NoShow => Cause::NoShow,
         _ => Cause::Stay,
@@ -163,6 +166,16 @@ pub fn of_count(count: &Count, place: Place<'_>) -> Result<Option<Entry>, EntryE
         provider_reference: None,
     };
     entry(about, postings).map(Some)
+}
+
+/// Why an ended stay owes something else.
+fn corrected(old: &Reservation, new: &Reservation) -> Cause {
+    match (new.adjustments.get(old.adjustments.len()).map(|added| added.kind), old.adjustments == new.adjustments) {
+        (Some(AdjustmentKind::Violation(_)), _) => Cause::Violation,
+        (Some(AdjustmentKind::Goodwill), _) => Cause::Goodwill,
+        (None, false) => Cause::ViolationVoided,
+        (None, true) => Cause::PriceCorrected,
+    }
 }
 
 /// When it ended, by the record: so a correction is in the month of the stay, whenever it is made and however often.

@@ -1,6 +1,7 @@
 //! English.
 
 use chrono::NaiveDateTime;
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::notice::{Notice, Unpaid};
 
 use crate::catalogue::{Labels, Say, Words};
@@ -18,6 +19,15 @@ pub(crate) const LABELS: Labels = Labels {
 
 pub(crate) fn day_and_time(local: NaiveDateTime) -> String {
     local.format("%a %-d %b %Y, %H:%M").to_string()
+}
+
+const fn violation(kind: ViolationKind) -> &'static str {
+    match kind {
+        ViolationKind::Overstay => "stayed longer than you booked",
+        ViolationKind::WrongSpot => "parked on a spot that is not for your vehicle",
+        ViolationKind::NoRight => "parked where a permit is needed",
+        ViolationKind::Unpaid => "left without paying",
+    }
 }
 
 pub(crate) fn words(notice: &Notice, say: Say<'_>) -> Words {
@@ -94,6 +104,17 @@ pub(crate) fn words(notice: &Notice, say: Say<'_>) -> Words {
         Notice::Receipt { .. } => {
             let ready = format!("Your receipt for {lot} is ready.");
             (format!("Your receipt for {lot}"), vec![ready], format!("Your receipt for {short_lot} is ready."))
+        }
+        Notice::Violation { kind, amount, voided, .. } => {
+            let (what, amount) = (violation(*kind), say.money(*amount));
+            let told = match voided {
+                false => format!(
+                    "We have recorded that you {what}. By the tariff that is {amount}. If this is wrong, please object."
+                ),
+                true => format!("We have annulled that you {what}. You owe nothing for it; what you paid comes back."),
+            };
+            let subject = if *voided { format!("Violation at {lot} annulled") } else { format!("Violation at {lot}") };
+            (subject, vec![told.clone()], format!("{short_lot}: {told}"))
         }
         Notice::Refund { amount } => {
             let amount = say.money(*amount);

@@ -1,6 +1,7 @@
 //! German.
 
 use chrono::{Datelike, NaiveDateTime};
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::notice::{Notice, Unpaid};
 
 use crate::catalogue::{Labels, Say, Words};
@@ -22,6 +23,15 @@ pub(crate) fn day_and_time(local: NaiveDateTime) -> String {
     let position = usize::try_from(local.weekday().num_days_from_monday()).unwrap_or_default();
     let weekday = WEEKDAYS.get(position).copied().unwrap_or_default();
     format!("{weekday}, {} Uhr", local.format("%d.%m.%Y, %H:%M"))
+}
+
+const fn violation(kind: ViolationKind) -> &'static str {
+    match kind {
+        ViolationKind::Overstay => "länger geparkt als gebucht",
+        ViolationKind::WrongSpot => "auf einem Stellplatz geparkt, der nicht für Ihr Fahrzeug ist",
+        ViolationKind::NoRight => "ohne die nötige Berechtigung geparkt",
+        ViolationKind::Unpaid => "ohne Zahlung ausgefahren",
+    }
 }
 
 pub(crate) fn words(notice: &Notice, say: Say<'_>) -> Words {
@@ -105,6 +115,21 @@ pub(crate) fn words(notice: &Notice, say: Say<'_>) -> Words {
         Notice::Receipt { .. } => {
             let ready = format!("Ihr Beleg für {lot} liegt bereit.");
             (format!("Ihr Beleg für {lot}"), vec![ready], format!("Ihr Beleg für {short_lot} liegt bereit."))
+        }
+        Notice::Violation { kind, amount, voided, .. } => {
+            let (what, amount) = (violation(*kind), say.money(*amount));
+            let told = match voided {
+                false => {
+                    format!(
+                        "Wir haben festgehalten: {what}. Nach dem Tarif kostet das {amount}. Wenn das nicht stimmt, widersprechen Sie bitte."
+                    )
+                }
+                true => format!(
+                    "Wir haben aufgehoben: {what}. Sie schulden dafür nichts; was Sie gezahlt haben, kommt zurück."
+                ),
+            };
+            let subject = if *voided { format!("Verstoß in {lot} aufgehoben") } else { format!("Verstoß in {lot}") };
+            (subject, vec![told.clone()], format!("{short_lot}: {told}"))
         }
         Notice::Refund { amount } => {
             let amount = say.money(*amount);

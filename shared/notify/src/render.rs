@@ -54,9 +54,10 @@ pub fn text(locale: Locale, notice: &Notice, place: &Place<'_>) -> String {
 fn rows(locale: Locale, notice: &Notice, place: &Place<'_>, labels: &Labels) -> Vec<(&'static str, String)> {
     let say = Say { locale, place };
     let (from, until) = match notice {
-        Notice::Confirmed { window, .. } | Notice::Extended { window, .. } | Notice::Changed { window, .. } => {
-            (Some(window.start()), Some(window.end()))
-        }
+        Notice::Confirmed { window, .. }
+        | Notice::Extended { window, .. }
+        | Notice::Changed { window, .. }
+        | Notice::Violation { window, .. } => (Some(window.start()), Some(window.end())),
         Notice::NoShow { window, .. } => (window.map(|w| w.start()), window.map(|w| w.end())),
         Notice::Reminder { start } => (Some(*start), None),
         Notice::Expiring { end } => (None, Some(*end)),

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 use chrono::{DateTime, Utc};
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::money::{Currency, Money};
 use parkade_domain::notice::{Notice, Unpaid};
 use parkade_domain::preferences::Locale;
@@ -56,6 +57,11 @@ fn notices() -> Vec<(&'static str, Notice)> {
         Notice::NoShow { window: Some(window), kept: paid, refunded: paid },
         Notice::NoShow { window: None, kept: paid, refunded: money(0, "EUR") },
         Notice::Receipt { id: "rcp_1".to_owned() },
+        Notice::Violation { window, kind: ViolationKind::Overstay, amount: paid, voided: false },
+        Notice::Violation { window, kind: ViolationKind::WrongSpot, amount: paid, voided: false },
+        Notice::Violation { window, kind: ViolationKind::NoRight, amount: paid, voided: false },
+        Notice::Violation { window, kind: ViolationKind::Unpaid, amount: paid, voided: false },
+        Notice::Violation { window, kind: ViolationKind::WrongSpot, amount: paid, voided: true },
         Notice::Refund { amount: money(123_450, "EUR") },
     ];
     let named = |notice: Notice| {
@@ -73,6 +79,11 @@ fn notices() -> Vec<(&'static str, Notice)> {
             Notice::NoShow { window: Some(_), .. } => "no_show",
             Notice::NoShow { window: None, .. } => "no_show_series",
             Notice::Receipt { .. } => "receipt",
+            Notice::Violation { voided: true, .. } => "violation_voided",
+            Notice::Violation { kind: ViolationKind::Overstay, .. } => "violation_overstay",
+            Notice::Violation { kind: ViolationKind::WrongSpot, .. } => "violation_wrong_spot",
+            Notice::Violation { kind: ViolationKind::NoRight, .. } => "violation_no_right",
+            Notice::Violation { kind: ViolationKind::Unpaid, .. } => "violation_unpaid",
             Notice::Refund { .. } => "refund",
         };
         (name, notice)

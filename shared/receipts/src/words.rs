@@ -156,6 +156,7 @@ pub(crate) const fn reason(reason: RefundReason, locale: Locale) -> &'static str
         RefundReason::OutOfService => ("The spot was out of service", "Stellplatz außer Betrieb"),
         RefundReason::Relocation => ("Another spot was given", "Anderer Stellplatz zugewiesen"),
         RefundReason::Goodwill => ("Goodwill", "Kulanz"),
+        RefundReason::ViolationVoided => ("A violation was annulled", "Verstoß aufgehoben"),
     };
     pick(locale, texts)
 }

@@ -27,6 +27,17 @@ pub fn change_access(principal: &Principal) -> Result<Access, Denied> {
     }
 }
 
+/// The stays that `principal` may add violations to, or give something back of: operators their lot's, admins all.
+///
+/// # Errors
+/// [`Denied::Forbidden`] for everybody else: drivers read their own and change none of it.
+pub fn adjust_access(principal: &Principal) -> Result<Access, Denied> {
+    match principal.role {
+        Role::Operator | Role::Admin => Ok(read_access(principal)),
+        Role::Driver | Role::Gate | Role::Merchant => Err(Denied::Forbidden),
+    }
+}
+
 /// The stays that validations may be given towards.
 #[must_use]
 pub fn validation_access(permit: &ValidationPermit) -> Access {
@@ -64,6 +75,8 @@ mod tests {
             let principal = Principal { subject: user.clone(), role, lot: bound };
             assert_eq!(read_access(&principal), read, "{principal:?}");
             assert_eq!(change_access(&principal), change, "{principal:?}");
+            let adjust = if role == Role::Driver { Err(Denied::Forbidden) } else { change };
+            assert_eq!(adjust_access(&principal), adjust, "{principal:?}");
         }
     }
 }

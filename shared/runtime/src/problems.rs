@@ -66,6 +66,13 @@ pub fn refusal_problem(refusal: Refusal) -> Problem {
             errors.push("/validation", FieldCode::TooMany, refusal.to_string());
             errors.into_result().err().unwrap_or_else(|| Code::InvalidFields.into())
         }
+        Refusal::NoViolationFee(_) => Problem::new(Code::ViolationNotPriced),
+        Refusal::AlreadyRecorded(_) => Problem::new(Code::ViolationRecorded),
+        Refusal::NoSuchViolation => Problem::new(Code::ViolationNotFound),
+        Refusal::MoreThanOwed { owed_minor, currency } => {
+            Problem::new(Code::MoreThanOwed).member("owed_minor", owed_minor).member("currency", currency.code())
+        }
+        Refusal::TooManyAdjustments => Problem::new(Code::TooManyAdjustments),
         Refusal::NotInTill => Problem::new(Code::NotInTill),
         Refusal::PaymentInProgress(id) => Problem::new(Code::PaymentInProgress).member("payment_id", id.to_string()),
         Refusal::AmountChanged { due_minor, currency } => {

@@ -1,8 +1,10 @@
 //! The commands on a reservation, named as the trade names them. Each is one conditional transaction.
 
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::decide::{self, Change, Dossier, NewReservation, Refusal};
 use parkade_domain::ids::SpotIndex;
 use parkade_domain::lot::LotKind;
+use parkade_domain::money::Money;
 use parkade_domain::reservation::{Reason, Status};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{Features, fits};
@@ -123,6 +125,34 @@ impl Store {
             }
         }
         Err(contended())
+    }
+
+    /// Records a violation at the tariff's price.
+    ///
+    /// # Errors
+    /// [`CommandError`]; what [`decide::record_violation`] refuses.
+    pub async fn record_violation(&self, order: &Order, kind: ViolationKind) -> Result<Done, CommandError> {
+        let decision =
+            |d: &Dossier, c: &Pricing| Ok(decide::record_violation(d, c.rules(), order.now_s, order.mark, kind)?);
+        self.execute(order, decision).await
+    }
+
+    /// Annuls violation `number` and refunds what was paid for it.
+    ///
+    /// # Errors
+    /// [`CommandError`]; what [`decide::void_violation`] refuses.
+    pub async fn void_violation(&self, order: &Order, number: usize) -> Result<Done, CommandError> {
+        self.execute(order, |d, _| Ok(decide::void_violation(d, order.now_s, order.mark, number)?)).await
+    }
+
+    /// Takes something off what an ended stay owes, and refunds what was paid of it.
+    ///
+    /// # Errors
+    /// [`CommandError`]; what [`decide::give_goodwill`] refuses.
+    pub async fn give_goodwill(&self, order: &Order, amount: Money) -> Result<Done, CommandError> {
+        let decision =
+            |d: &Dossier, c: &Pricing| Ok(decide::give_goodwill(d, c.rules(), order.now_s, order.mark, amount)?);
+        self.execute(order, decision).await
     }
 
     /// Admits a vehicle without a reservation: claims a fitting spot from now for the policy's first stretch, or for what is left until

@@ -7,6 +7,7 @@ use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use chrono::{DateTime, Utc};
 use notify::handle;
 use outbox::{Outbox, courier, listening, night, wants};
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{ReservationId, UserId};
 use parkade_domain::payment::{Means, Word};
@@ -98,9 +99,9 @@ impl Scene {
         courier(self.world.process(faults), &self.outbox)
     }
 
-    /// Four drivers who hear by e-mail, and an event of each kind: all are worth telling.
+    /// Six drivers who hear by e-mail, and an event of each kind: all are worth telling.
     async fn eventful(&self) -> Vec<(String, String)> {
-        for n in 1..=4 {
+        for n in 1..=6 {
             wants(&self.store, listening(n, Channel::Email)).await;
         }
         let extended = confirmed(&self.store, 1).await;
@@ -123,6 +124,15 @@ impl Scene {
         let gone = Order::system(missed, Cause::NoShow, T0.plus(60).0, T0_S + 6_000);
         self.store.no_show(&gone, false).await.unwrap();
 
+        let wrong = ViolationKind::WrongSpot;
+        for n in [5, 6] {
+            let inside = confirmed(&self.store, n).await;
+            self.store.check_in(&order(inside, 13, 1, T0_S + 3_600)).await.unwrap();
+            self.store.record_violation(&order(inside, 14, 1, T0_S + 4_000), wrong).await.unwrap();
+        }
+        self.store.void_violation(&order(id(6), 15, 1, T0_S + 5_000), 1).await.unwrap();
+        let first = [("violation_number", json!(1))];
+
         let spot = self.store.dossier(extended, &Access::System).await.unwrap().reservation.spot.0;
         let place = |end: i64| {
             let (start, end) = (T0.plus(60).to_string(), T0.plus(end).to_string());
@@ -138,6 +148,8 @@ impl Scene {
             event(EventName::PaymentFailed, id(2), &[payment(id(2), 1)]),
             event(EventName::RefundProcessed, cancelled, &[payment(cancelled, 2)]),
             event(EventName::ReservationNoShow, missed, &[]),
+            event(EventName::ViolationDetected, id(5), &first),
+            event(EventName::ViolationVoided, id(6), &first),
         ]
     }
 }
@@ -295,7 +307,7 @@ async fn nobody_is_told_who_has_not_asked_for_it_and_that_is_no_failure() {
     assert!(deliver(&scene.courier, now(), body).await);
     assert_eq!((scene.outbox.take(), written(&scene)), (Vec::new(), before));
 
-    let silent = confirmed(&scene.store, 5).await;
+    let silent = confirmed(&scene.store, 7).await;
     assert!(deliver(&scene.courier, now(), &event(EventName::ReservationConfirmed, silent, &[]).1).await);
     assert_eq!(scene.outbox.take(), Vec::<String>::new());
 }
@@ -318,7 +330,7 @@ async fn a_message_is_in_the_drivers_language_and_shows_the_code_as_the_gate_tak
 async fn in_quiet_hours_only_an_urgent_e_mail_goes_and_the_rest_waits_until_they_end() {
     let scene = Scene::new().await;
     let events = scene.eventful().await;
-    for n in 1..=4 {
+    for n in 1..=6 {
         let user = UserId::new(format!("driver-{n}")).unwrap();
         let listening = scene.store.preferences(&user).await.unwrap();
         wants(&scene.store, Preferences { quiet: night(), ..listening }).await;
@@ -341,7 +353,7 @@ async fn in_quiet_hours_only_an_urgent_e_mail_goes_and_the_rest_waits_until_they
         let morning_s = at(morning).timestamp();
         assert_eq!(scene.store.notices_due(morning_s - 1).await.unwrap(), Vec::<String>::new(), "{evening}");
         let due = sorted(scene.store.notices_due(morning_s).await.unwrap());
-        let waiting = [1, 2, 4, 5].map(|position: usize| events[position].0.clone());
+        let waiting = [1, 2, 4, 5, 6, 7].map(|position: usize| events[position].0.clone());
         assert_eq!(due, sorted(waiting.to_vec()), "{evening}");
         before.restore(&scene.world.engine);
     }

@@ -4,6 +4,7 @@
 //! values, or into all its errors at once. A view is made from domain values by a function of its own and is only ever sent.
 //! Policies and tariffs are the exception: they are documents, validated and versioned by the domain, the same everywhere.
 
+pub mod adjustment;
 pub mod card;
 pub mod exception;
 pub mod explain;
@@ -30,6 +31,7 @@ use parkade_domain::money::{Currency, Money};
 use parkade_domain::time::Minute;
 use serde::{Deserialize, Serialize};
 
+pub use adjustment::{AdjustmentView, GoodwillRequest, ViolationRequest};
 pub use exception::{DecideRequest, ExceptionView};
 pub use gate::{CheckInInput, CheckInRequest, CheckOutInput, CheckOutRequest, Entry, Exit, ExitView};
 pub use ledger::{LedgerEntryView, LedgerSummaryView, LedgerView, PostingView};

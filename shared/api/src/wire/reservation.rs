@@ -5,6 +5,7 @@ use parkade_domain::money::Currency;
 use parkade_domain::reservation::{Command, Reservation, Status};
 use serde::{Deserialize, Serialize};
 
+use crate::wire::adjustment::AdjustmentView;
 use crate::wire::price::{LineView, PriceView};
 use crate::wire::vehicle::VehicleView;
 use crate::wire::{AmountView, minute_text, second_text};
@@ -41,6 +42,9 @@ pub struct ReservationView {
     /// What merchants and the operator have given towards it, by the names in its tariff.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub validations: Vec<String>,
+    /// Violations, and goodwill, which are part of what is owed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adjustments: Vec<AdjustmentView>,
     /// What is owed now.
     pub price: AmountView,
     /// What makes it up, where it was just computed.
@@ -139,7 +143,8 @@ impl ReservationView {
                 .filter(|_| reservation.status == Status::Held)
                 .map(second_text),
             validations: reservation.validations.iter().map(|given| given.id.as_str().to_owned()).collect(),
-            price: amount(reservation.price_minor),
+            adjustments: AdjustmentView::of(&reservation.adjustments, reservation.currency),
+            price: amount(reservation.owed_minor()),
             price_lines: None,
             paid: amount(reservation.paid_minor),
             refunded: amount(reservation.refunded_minor),
@@ -229,6 +234,7 @@ mod tests {
             currency: Currency::from_code("EUR").unwrap(),
             fees_minor: 0,
             price_minor: 400,
+            adjustments: Vec::new(),
             kept_minor: 0,
             paid_minor: 0,
             refunded_minor: 0,

@@ -8,7 +8,7 @@ use crate::policy::RefundTo;
 use crate::reservation::{Command, Mark, Reason, Reservation, Status};
 use crate::settlement;
 
-/// Highest number of what a driver asks for: charges, and refunds of a change. What is above it holds a refund of each charge and a part of
+/// Highest number of what somebody asks for: charges, and refunds of a change, of goodwill or of a violation. What is above it holds a refund of each charge and a part of
 /// one more, so that an exit, a cancellation and a charge that comes late can always be recorded.
 const ASKED_FOR_MAX: u8 = (PAYMENTS_PER_RESERVATION_MAX - 3) / 2;
 
@@ -53,9 +53,10 @@ pub(super) fn chargeable(d: &Dossier, now_s: i64) -> Result<(u8, Purpose), Refus
     Ok((number, purpose))
 }
 
-/// The intent to bill at the exit what it leaves owed; `None` if nothing is, or if it cannot be asked for now: then it stays a debt.
+/// The intent to bill at the exit what it leaves owed; `None` if nothing is, or if it cannot be asked for now: then it stays a debt. A
+/// violation is not billed unasked: its driver may object to it.
 pub(super) fn exit_charge(d: &Dossier, exit: &Change, means: &Means, now_s: i64, mark: Mark) -> Option<Payment> {
-    let due_minor = exit.reservation.due_minor();
+    let due_minor = exit.reservation.due_minor() - exit.reservation.penalties_minor();
     let number = next_number(&d.payments).ok().filter(|number| *number <= ASKED_FOR_MAX)?;
     if due_minor <= 0 || d.payments.iter().any(Payment::is_open_charge) {
         return None;
@@ -201,7 +202,8 @@ pub(super) fn with_refunds(
     if too_much <= 0 {
         return Ok(Change { reservation: next, payments: Vec::new() });
     }
-    if reason == RefundReason::Change && next_number(&d.payments)? > ASKED_FOR_MAX {
+    let asked_for = matches!(reason, RefundReason::Change | RefundReason::Goodwill | RefundReason::ViolationVoided);
+    if asked_for && next_number(&d.payments)? > ASKED_FOR_MAX {
         return Err(Refusal::TooManyPayments);
     }
     let parts = settlement::allocate_refund(&refundable(&d.payments), too_much).map_err(Refusal::Refund)?;

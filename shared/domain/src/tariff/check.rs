@@ -52,6 +52,13 @@ pub(super) fn tariff(tariff: &Tariff) -> Vec<FieldError> {
     if let Some(lost) = tariff.lost_ticket {
         found.amount("/lost_ticket/fee", lost.fee);
     }
+    for (kind, fee) in &tariff.violations {
+        let pointer = format!("/violations/{}", kind.as_str());
+        if fee.minor() == 0 {
+            found.errors.push(FieldError::range(&pointer, 1, RATE_MINOR_MAX));
+        }
+        found.amount(&pointer, *fee);
+    }
     found.fees(&tariff.fees);
     if let Some(taxes) = &tariff.taxes {
         found.taxes(taxes);

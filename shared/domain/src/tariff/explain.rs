@@ -71,6 +71,11 @@ const fn rule_text(rule: Rule) -> (&'static str, &'static str) {
         Rule::ChangeKept => ("Kept after changing the booking", "Einbehalten nach Umbuchung"),
         Rule::ModificationFee => ("Fee for changing the booking", "Gebühr für die Umbuchung"),
         Rule::NoShowFee => ("Kept because nobody came", "Einbehalten wegen Nichterscheinens"),
+        Rule::ViolationOverstay => ("Violation: overstay", "Verstoß: Parkzeit überschritten"),
+        Rule::ViolationWrongSpot => ("Violation: wrong spot", "Verstoß: falscher Stellplatz"),
+        Rule::ViolationNoRight => ("Violation: no permit", "Verstoß: ohne Berechtigung"),
+        Rule::ViolationUnpaid => ("Violation: left without paying", "Verstoß: ohne Zahlung ausgefahren"),
+        Rule::Goodwill => ("Goodwill", "Kulanz"),
     }
 }
 

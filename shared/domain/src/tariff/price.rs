@@ -101,6 +101,16 @@ rules! {
     ModificationFee => "modification_fee",
     /// The share of the prepayment kept from somebody who never came (I13, M10).
     NoShowFee => "no_show_fee",
+    /// A violation: stayed beyond what was booked.
+    ViolationOverstay => "violation_overstay",
+    /// A violation: stood on a spot of another type.
+    ViolationWrongSpot => "violation_wrong_spot",
+    /// A violation: stood where a permit is needed.
+    ViolationNoRight => "violation_no_right",
+    /// A violation: left without paying.
+    ViolationUnpaid => "violation_unpaid",
+    /// What the operator's goodwill takes off (M6).
+    Goodwill => "goodwill",
 }
 
 /// What a line counts.

@@ -45,6 +45,7 @@ fn reservation() -> Reservation {
         fees_minor: 0,
         price_minor: 0,
         kept_minor: 0,
+        adjustments: Vec::new(),
         paid_minor: 0,
         refunded_minor: 0,
         created_at_s: 0,

@@ -1,6 +1,8 @@
 //! The domain's rules as tables, worked cases and properties, in one binary because each costs a link.
 
 #[cfg(test)]
+mod adjustments;
+#[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod document;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::decide::{self, Change, Dossier, NewReservation, Rules};
 use parkade_domain::ids::{Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
 use parkade_domain::lot::{Lot, LotKind};
@@ -11,7 +12,7 @@ use parkade_domain::payment::{Means, Payment, PaymentStatus};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::preferences::Topic;
 use parkade_domain::reservation::{Mark, Reason, Status};
-use parkade_domain::tariff::Tariff;
+use parkade_domain::tariff::{Amount, Tariff};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{Features, Vehicle, VehicleClass};
 
@@ -204,6 +205,27 @@ fn a_refund_is_told_once_it_was_carried_out() {
 }
 
 #[test]
+fn a_violation_is_told_as_it_stands_when_it_is_told() {
+    let mut world = World::new();
+    world.tariff.violations = BTreeMap::from([(ViolationKind::NoRight, Amount::from_minor(6_000))]);
+    let inside = world.inside(&world.booked(vec![stay()]), at(10, 0));
+    let told = |d: &Dossier, occasion| world.told(&occasion, d, at(11, 0));
+    assert_eq!(told(&inside, Occasion::Fined(1)), None);
+    let now_s = at(10, 30).epoch_s();
+    let fined = decide::record_violation(&inside, world.rules(), now_s, mark(8), ViolationKind::NoRight).unwrap();
+    let fined = after(&inside, fined);
+    let notice =
+        |voided| Notice::Violation { window: stay(), kind: ViolationKind::NoRight, amount: eur(6_000), voided };
+    assert_eq!(told(&fined, Occasion::Fined(1)), Some(notice(false)));
+    for other in [Occasion::Fined(0), Occasion::Fined(2), Occasion::Annulled(1)] {
+        assert_eq!(told(&fined, other), None);
+    }
+    let voided = after(&fined, decide::void_violation(&fined, now_s + 60, mark(9), 1).unwrap());
+    assert_eq!(told(&voided, Occasion::Annulled(1)), Some(notice(true)));
+    assert_eq!(told(&voided, Occasion::Fined(1)), None, "it does not hold any more");
+}
+
+#[test]
 fn a_reminder_is_of_the_awaited_start_and_only_before_it() {
     let world = World::new();
     let tomorrow = window(at(34, 0), at(36, 0));
@@ -250,6 +272,11 @@ fn every_notice_has_a_topic_and_only_what_cannot_wait_is_urgent() {
         (Notice::Extended { window, due: None }, Topic::Bookings, false),
         (Notice::Changed { window, due: None }, Topic::Bookings, false),
         (Notice::NoShow { window: None, kept: paid, refunded: paid }, Topic::Bookings, false),
+        (
+            Notice::Violation { window, kind: ViolationKind::Unpaid, amount: paid, voided: false },
+            Topic::Bookings,
+            false,
+        ),
         (Notice::Receipt { id: "r".to_owned() }, Topic::Receipts, false),
         (Notice::Refund { amount: paid }, Topic::Receipts, false),
     ];

@@ -1,14 +1,15 @@
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::decide::{self, Dossier, NewReservation, Rules};
 use parkade_domain::geometry::{Geometry, Shape};
 use parkade_domain::ids::{
     CalendarVersion, Claimant, PaymentId, ReservationId, SpotIndex, TariffVersion, TillId, UserId,
 };
 use parkade_domain::lot::{Lot, LotKind};
-use parkade_domain::money::Currency;
+use parkade_domain::money::{Currency, Money};
 use parkade_domain::payment::{Purpose, RefundReason};
 use parkade_domain::policy::LotPolicy;
 use parkade_domain::reservation::{Mark, Reason};
-use parkade_domain::tariff::{RuleId, Tariff, ValidationUse};
+use parkade_domain::tariff::{Amount, RuleId, Tariff, ValidationUse};
 use parkade_domain::time::{Minute, Window};
 use parkade_domain::vehicle::{Vehicle, VehicleClass};
 
@@ -177,6 +178,33 @@ fn what_a_cancellation_or_a_no_show_keeps_is_earned_and_an_expired_hold_earns_no
     let entry = of_stay(Some(&missed), &lowered, rules).unwrap().unwrap();
     assert_eq!(told(&entry), "price_corrected: receivable -200, revenue 200");
     assert_eq!(entry.about.at_s, T0.epoch_s() + 1_800, "in the month of the stay, whenever it is made");
+}
+
+#[test]
+fn violations_and_goodwill_are_earned_with_the_stay_or_corrected_after_it_with_their_tax() {
+    let (lot, mut tariff) = (lot(), tariff());
+    tariff.violations = BTreeMap::from([(ViolationKind::WrongSpot, Amount::from_minor(4_000))]);
+    let rules = Rules::ordinary(&lot, &tariff);
+    let d = |reservation: &Reservation| Dossier { reservation: reservation.clone(), payments: Vec::new() };
+    let fine = |r: &Reservation| {
+        decide::record_violation(&d(r), rules, T0.epoch_s() + 7_000, MARK, ViolationKind::WrongSpot)
+            .unwrap()
+            .reservation
+    };
+    let out = |r: &Reservation| decide::check_out(&d(r), rules, T0.epoch_s() + 7_200, MARK, None).unwrap().reservation;
+    let confirmed = held(rules).next(Status::Confirmed, MARK);
+    let inside = decide::check_in(&d(&confirmed), rules, T0.epoch_s(), MARK).unwrap().reservation;
+    let booked = |old: &Reservation, new: &Reservation| of_stay(Some(old), new, rules).unwrap().as_ref().map(told);
+    let fined_inside = fine(&inside);
+    assert_eq!(booked(&inside, &fined_inside), None, "it is earned with the stay");
+    assert_eq!(booked(&fined_inside, &out(&fined_inside)).unwrap(), "stay: receivable 4600, revenue -3865, tax -735");
+    let (left, fined) = (out(&inside), fine(&out(&inside)));
+    assert_eq!(booked(&left, &fined).unwrap(), "violation: receivable 4000, revenue -3361, tax -639");
+    let voided = decide::void_violation(&d(&fined), T0.epoch_s() + 9_000, MARK, 1).unwrap().reservation;
+    assert_eq!(booked(&fined, &voided).unwrap(), "violation_voided: receivable -4000, revenue 3361, tax 639");
+    let some = Money::new(150, lot.currency);
+    let given = decide::give_goodwill(&d(&voided), rules, T0.epoch_s() + 9_000, MARK, some).unwrap().reservation;
+    assert_eq!(booked(&voided, &given).unwrap(), "goodwill: receivable -150, revenue 126, tax 24");
 }
 
 /// A stay of [`held`] that is given `validation`, as it is with its gift and when it is over.

@@ -80,6 +80,14 @@ fn write_occasion(item: &mut Item, occasion: &Occasion) {
             put("rc", text(receipt.as_str()));
             "receipt_issued"
         }
+        Occasion::Fined(violation) => {
+            put("n", number(*violation));
+            "fined"
+        }
+        Occasion::Annulled(violation) => {
+            put("n", number(*violation));
+            "annulled"
+        }
         Occasion::StartsSoon(start) => {
             put("at", number(start.0));
             "starts_soon"
@@ -108,6 +116,8 @@ fn read_occasion(reader: &Reader<'_>) -> Result<Occasion, StoreError> {
         "payment_failed" => Occasion::PaymentFailed(reader.number("n")?),
         "refunded" => Occasion::Refunded(reader.number("n")?),
         "receipt_issued" => Occasion::ReceiptIssued(reader.text("rc")?.to_owned()),
+        "fined" => Occasion::Fined(reader.number("n")?),
+        "annulled" => Occasion::Annulled(reader.number("n")?),
         "starts_soon" => Occasion::StartsSoon(Minute(reader.number("at")?)),
         "ends_soon" => Occasion::EndsSoon(Minute(reader.number("at")?)),
         other => return Err(reader.corrupt(format!("occasion {other} is unknown"))),
@@ -132,6 +142,8 @@ mod tests {
             Occasion::PaymentFailed(3),
             Occasion::Refunded(4),
             Occasion::ReceiptIssued("rcp_1".to_owned()),
+            Occasion::Fined(2),
+            Occasion::Annulled(2),
             Occasion::StartsSoon(Minute(5)),
             Occasion::EndsSoon(Minute(6)),
         ];

@@ -1,6 +1,7 @@
 //! `R#<code>` / `A`: the reservation, its session and its idempotency record in one item, below 1 KB so that a write is one unit.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use parkade_domain::adjustment::{Adjustment, AdjustmentKind, ViolationKind};
 use parkade_domain::ids::{CalendarVersion, Claimant, LotId, ReservationId, SpotIndex, TariffVersion, UserId};
 use parkade_domain::money::Currency;
 use parkade_domain::reservation::{Circumstances, Mark, Reason, Reservation, SealedPlate, Status};
@@ -17,6 +18,9 @@ const SCHEMA_VERSION: i64 = 1;
 const WINDOW_BYTES: usize = 8;
 /// Bytes of one packed mark: two 64-bit hashes.
 const MARK_BYTES: usize = 16;
+
+/// Bytes of one packed adjustment: its kind, its amount in 64 bits, two epoch seconds in 32.
+const ADJUSTMENT_BYTES: usize = 17;
 
 /// The version attribute, the condition of every change.
 pub(crate) const VERSION: &str = "v";
@@ -80,6 +84,9 @@ pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64, now_s
     }
     if !r.validations.is_empty() {
         put("va", text(pack_validations(&r.validations)));
+    }
+    if !r.adjustments.is_empty() {
+        put("aj", bytes(pack_adjustments(&r.adjustments)));
     }
     if let Some(reason) = r.reason {
         put("rs", text(reason.as_str()));
@@ -151,6 +158,12 @@ pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
         fees_minor: reader.number_maybe("fm")?.unwrap_or(0),
         price_minor: reader.number("pr")?,
         kept_minor: reader.number("km")?,
+        adjustments: match reader.bytes_maybe("aj") {
+            None => Vec::new(),
+            Some(packed) => {
+                unpack_adjustments(packed).ok_or_else(|| reader.corrupt("aj is not a list of adjustments"))?
+            }
+        },
         paid_minor: reader.number("pd")?,
         refunded_minor: reader.number("rf")?,
         created_at_s: reader.number("ca")?,
@@ -187,6 +200,57 @@ fn unpack_validations(packed: &str) -> Option<Vec<ValidationUse>> {
         Some(ValidationUse { id: RuleId::new(id), used_before: used_before.parse().ok()? })
     };
     packed.split(',').map(unpack).collect()
+}
+
+/// Of each: the kind, the amount, when it was recorded, and when it was voided or 0.
+fn pack_adjustments(adjustments: &[Adjustment]) -> Vec<u8> {
+    let second = |at_s: i64| u32::try_from(at_s).unwrap_or(u32::MAX).to_be_bytes();
+    let pack = |known: &Adjustment| {
+        let mut packed = Vec::with_capacity(ADJUSTMENT_BYTES);
+        packed.push(kind_byte(known.kind));
+        packed.extend(known.amount_minor.to_be_bytes());
+        packed.extend(second(known.at_s));
+        packed.extend(second(known.voided_at_s.unwrap_or(0)));
+        packed
+    };
+    adjustments.iter().flat_map(pack).collect()
+}
+
+fn unpack_adjustments(packed: &[u8]) -> Option<Vec<Adjustment>> {
+    let (chunks, rest) = packed.as_chunks::<ADJUSTMENT_BYTES>();
+    let unpack = |chunk: &[u8; ADJUSTMENT_BYTES]| {
+        let (kind, numbers) = chunk.split_first()?;
+        let (amount, times) = numbers.split_first_chunk()?;
+        let ([at, voided], _) = times.as_chunks::<4>() else { return None };
+        let second = |bytes: &[u8; 4]| i64::from(u32::from_be_bytes(*bytes));
+        Some(Adjustment {
+            kind: KINDS.into_iter().find(|known| kind_byte(*known) == *kind)?,
+            amount_minor: i64::from_be_bytes(*amount),
+            at_s: second(at),
+            voided_at_s: Some(second(voided)).filter(|at_s| *at_s > 0),
+        })
+    };
+    if rest.is_empty() { chunks.iter().map(unpack).collect() } else { None }
+}
+
+/// Every kind of adjustment.
+const KINDS: [AdjustmentKind; 5] = [
+    AdjustmentKind::Violation(ViolationKind::Overstay),
+    AdjustmentKind::Violation(ViolationKind::WrongSpot),
+    AdjustmentKind::Violation(ViolationKind::NoRight),
+    AdjustmentKind::Violation(ViolationKind::Unpaid),
+    AdjustmentKind::Goodwill,
+];
+
+/// Its letter in the item.
+const fn kind_byte(kind: AdjustmentKind) -> u8 {
+    match kind {
+        AdjustmentKind::Violation(ViolationKind::Overstay) => b'o',
+        AdjustmentKind::Violation(ViolationKind::WrongSpot) => b'w',
+        AdjustmentKind::Violation(ViolationKind::NoRight) => b'n',
+        AdjustmentKind::Violation(ViolationKind::Unpaid) => b'u',
+        AdjustmentKind::Goodwill => b'g',
+    }
 }
 
 pub(crate) fn pack_windows(windows: &[Window]) -> Vec<u8> {
