@@ -36,12 +36,13 @@ fn merchant(name: &str) -> Account {
 #[tokio::test(start_paused = true)]
 async fn any_trade_leaves_the_books_at_zero_and_equal_to_the_providers() {
     let (mut charges, mut refunds, mut sent_back, mut earned) = (0, 0, 0, 0);
+    let (mut violations, mut goodwill) = (0, 0);
     for seed in seeds(&[1, 2, 3, 4, 5, 6, 7, 8]) {
         println!("seed {seed}");
         let world = story::world(3).await;
         let mut random = Random::new(seed);
         for _ in 0..3 {
-            story::live(&world, &world.store(), &mut random, 50).await;
+            story::live(&world, &world.store(), &mut random, 90).await;
             assert_eq!(world.wrongly_earned().await, NONE, "seed {seed}");
         }
         world.clock.advance(86_400);
@@ -58,13 +59,15 @@ async fn any_trade_leaves_the_books_at_zero_and_equal_to_the_providers() {
         let kept: i64 = reservations.iter().map(|id| world.provider().kept_minor(*id)).sum();
         assert_eq!(clearing, kept, "seed {seed}");
         sent_back += made.iter().filter(|entry| entry.about.cause == Cause::RefundSentBack).count();
+        violations += made.iter().filter(|entry| entry.about.cause == Cause::Violation).count();
+        goodwill += made.iter().filter(|entry| entry.about.cause == Cause::Goodwill).count();
         charges += made.iter().filter(|entry| entry.on(&Account::Clearing) > 0).count();
         refunds += made.iter().filter(|entry| entry.on(&Account::Clearing) < 0).count();
         earned += made.iter().filter(|entry| entry.on(&Account::Tax) < 0).count();
     }
     // A mix in which nothing happens would prove nothing.
-    let mix = [charges, refunds, sent_back, earned];
-    println!("charges, refunds, refunds that came back, stays with tax: {mix:?}");
+    let mix = [charges, refunds, sent_back, earned, violations, goodwill];
+    println!("charges, refunds, refunds that came back, stays with tax, violations, goodwill: {mix:?}");
     assert!(mix.iter().all(|count| *count > 0) || std::env::var_os("PARKADE_SEED").is_some(), "{mix:?}");
 }
 

@@ -1,17 +1,19 @@
 //! Trade at random: what drivers, gates, the clock and the provider do to a few reservations, in any order.
 
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{ReservationId, TariffVersion};
+use parkade_domain::money::Money;
 use parkade_domain::payment::{Means, PaymentStatus, Word};
 use parkade_domain::policy::{CancellationStep, EarlyExit, LotPolicy};
 use parkade_domain::reservation::{DueKind, Reason};
 use parkade_domain::tariff::{RuleId, Tariff};
-use parkade_store::{Access, CommandError, LotDocuments, Modification, Reserve, Store, StoreError, WalkIn};
+use parkade_store::{Access, CommandError, LotDocuments, Modification, Order, Reserve, Store, StoreError, WalkIn};
 use parkade_tests::given::{self, T0, booking, id, window};
 use parkade_tests::world::{order, sweep_one};
 use parkade_tests::{Random, Snapshot, World};
 
-/// A lot whose prices contain tax, whose cancellations and early exits keep a share, whose merchants give, and whose last hours are in
+/// A lot whose prices contain tax, which fines, whose cancellations and early exits keep a share, whose merchants give, and whose last hours are in
 /// another month than its first.
 pub(crate) async fn world(spots: u16) -> World {
     let policy = LotPolicy {
@@ -25,7 +27,7 @@ pub(crate) async fn world(spots: u16) -> World {
     let taxed = r#"{"currency": "EUR", "tables": [{"id": "all", "base": [{"every_minutes": 15, "add": 107}]}], "taxes":
         {"prices": "inclusive", "rounding": "combined", "components": [{"id": "vat", "rate_millionths": 190000}]},
         "validations": [{"id": "share", "merchant": "cafe", "benefit": {"percent": {"basis_points": 3333}}},
-            {"id": "voucher", "merchant": "cinema", "benefit": {"money": {"amount": 500}}}], "validation_stacking": "all"}"#;
+            {"id": "voucher", "merchant": "cinema", "benefit": {"money": {"amount": 500}}}], "validation_stacking": "all", "violations": {"wrong_spot": "40.00", "unpaid": "7.77"}}"#;
     let tariff: Tariff = serde_json::from_str(taxed).unwrap();
     let documents = LotDocuments { tariff: Some(tariff.at_version(TariffVersion(2))), calendar: None };
     let mut lot = world.lot.clone();
@@ -55,9 +57,12 @@ pub(crate) async fn live(world: &World, store: &Store, random: &mut Random, step
 
 async fn one(world: &World, store: &Store, random: &mut Random, key: u64, mark: u64) -> Result<(), CommandError> {
     let now_s = world.clock.now_s();
-    let of = if key.is_multiple_of(4) { given::drive_up(key, key).id } else { id(key) };
+    let of = any_of(key);
     let command = order(of, mark, mark, now_s);
-    match random.below(21) {
+    // Operators look at what is over as well.
+    let before = key.saturating_sub(u64::try_from(random.below(5)).unwrap()).max(1);
+    let past = Order { id: any_of(before), ..command.clone() };
+    match random.below(24) {
         0..=4 if of != id(key) => store.walk_in(&WalkIn { new: given::drive_up(key, key), now_s }).await.map(drop),
         0..=4 => {
             let from = (now_s - given::T0_S) / 60 / 15 * 15 + 15 * i64::try_from(1 + random.below(6)).unwrap();
@@ -85,12 +90,26 @@ async fn one(world: &World, store: &Store, random: &mut Random, key: u64, mark: 
             let given = RuleId::new(if random.chance(50) { "share" } else { "voucher" });
             store.validate(&command, &given, None).await.map(drop)
         }
-        18 => swept(store, of, world.clock.now_s()).await,
+        18 => {
+            let kind = if random.chance(50) { ViolationKind::WrongSpot } else { ViolationKind::Unpaid };
+            store.record_violation(&past, kind).await.map(drop)
+        }
+        19 => store.void_violation(&past, 1 + random.below(3)).await.map(drop),
+        20 => {
+            let some = i64::try_from(1 + random.below(900)).unwrap();
+            store.give_goodwill(&past, Money::new(some, world.lot.currency)).await.map(drop)
+        }
+        21 => swept(store, of, world.clock.now_s()).await,
         _ => {
             world.clock.advance(60 * i64::try_from(random.below(25)).unwrap());
             Ok(())
         }
     }
+}
+
+/// Every fourth is a drive-up.
+fn any_of(key: u64) -> ReservationId {
+    if key.is_multiple_of(4) { given::drive_up(key, key).id } else { id(key) }
 }
 
 /// What the sweeps do with one reservation, without looking for all that are due.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use parkade_domain::adjustment::{Adjustment, AdjustmentKind};
 use parkade_domain::decide::Dossier;
 use parkade_domain::ids::ReservationId;
 use parkade_domain::reservation::Status;
@@ -105,8 +106,15 @@ impl Watch {
 
 /// What a reservation may have earned us, by the words of the rule and not by the code under test.
 fn earnable_minor(d: &Dossier) -> i64 {
+    let adjusted = |known: &Adjustment| match (known.voided_at_s, known.kind) {
+        (Some(_), _) => 0,
+        (None, AdjustmentKind::Violation(_)) => known.amount_minor,
+        (None, AdjustmentKind::Goodwill) => -known.amount_minor,
+    };
     match d.reservation.status {
-        Status::Completed | Status::Cancelled | Status::NoShow => d.reservation.owed_minor(),
+        Status::Completed | Status::Cancelled | Status::NoShow => {
+            (d.reservation.price_minor + d.reservation.adjustments.iter().map(adjusted).sum::<i64>()).max(0)
+        }
         _ => 0,
     }
 }

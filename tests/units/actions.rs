@@ -1,9 +1,11 @@
 //! The table of actions.
 
+use parkade_domain::adjustment::ViolationKind;
 use parkade_domain::claims::{Claim, SpotPage};
 use parkade_domain::decide::Cash;
 use parkade_domain::geometry::{Geometry, Shape, Tile};
 use parkade_domain::ids::{ReceiptId, TillId, UserId};
+use parkade_domain::money::Money;
 use parkade_domain::payment::Means;
 use parkade_domain::policy::{LotPolicy, RefundTo};
 use parkade_domain::reservation::{DueKind, Reason, Status};
@@ -77,13 +79,23 @@ async fn the_whole_life_of_a_two_hour_stay_is_within_its_budget() {
     let leave = async |w: &World, s: &Store| s.check_out(&order(id(1), 3, 1, w.clock.now_s())).await.unwrap();
     let (done, _) = bench.measure("check out", at_most(6, 2, 3), leave).await;
     assert_eq!(done.dossier.reservation.status, Status::Completed);
+    let whole = bench.whole;
     println!(
         "{:<44} {:>5} {:>5}   at most 34 14",
         "whole life, with its receipt",
-        bench.whole.wru.to_string(),
-        bench.whole.rru.to_string()
+        whole.wru.to_string(),
+        whole.rru.to_string()
     );
-    assert!(bench.whole.wru <= Units::whole(34) && bench.whole.rru <= Units::whole(14), "{:?}", bench.whole);
+    assert!(whole.wru <= Units::whole(34) && whole.rru <= Units::whole(14), "{whole:?}");
+    let fine = async |w: &World, s: &Store| {
+        s.record_violation(&order(id(1), 4, 1, w.clock.now_s()), ViolationKind::WrongSpot).await.unwrap()
+    };
+    bench.measure("record a violation", at_most(1, 2, 3), fine).await;
+    let void = async |w: &World, s: &Store| s.void_violation(&order(id(1), 5, 1, w.clock.now_s()), 1).await.unwrap();
+    bench.measure("annul it", at_most(1, 2, 3), void).await;
+    let some = Money::new(100, bench.world.lot.currency);
+    let give = async |w: &World, s: &Store| s.give_goodwill(&order(id(1), 6, 1, w.clock.now_s()), some).await.unwrap();
+    bench.measure("give goodwill, with its refund", at_most(4, 2, 3), give).await;
     bench.finish();
 }
 

@@ -1,10 +1,12 @@
 //! What is stored stays below the sizes that the prices of writes step at, and below DynamoDB's limits.
 
+use parkade_domain::adjustment::{ADJUSTMENTS_MAX, ViolationKind};
 use parkade_domain::geometry::Shape;
 use parkade_domain::ids::{LotId, UserId};
+use parkade_domain::money::Money;
 use parkade_domain::payment::Means;
 use parkade_domain::policy::LotPolicy;
-use parkade_domain::reservation::{Reason, VALIDATIONS_MAX};
+use parkade_domain::reservation::VALIDATIONS_MAX;
 use parkade_domain::tariff::{Benefit, End, Limit, RuleId, Validation};
 use parkade_domain::time::Window;
 use parkade_store::{CommandError, LotDocuments, Modification, OutOfService, Reserve};
@@ -49,10 +51,22 @@ async fn a_reservation_that_has_seen_everything_is_one_unit() {
     for (n, given) in (0..).zip(&longest) {
         store.validate(&order(id(1), 200 + n, 1, T0_S), given, None).await.unwrap();
     }
-    store.cancel(&order(id(1), 99, 1, T0_S), Reason::OperatorCancelled).await.unwrap();
-    let sizes = Snapshot::take(&world.engine).sizes(RECORDS.name, |pk, _| pk.starts_with("R#"));
-    println!("reservation and payment items: {sizes:?} bytes");
-    assert!(sizes.len() >= 3 && sizes.iter().all(|size| *size <= UNIT_BYTES), "{sizes:?}");
+    let stored = || Snapshot::take(&world.engine).sizes(RECORDS.name, |pk, _| pk.starts_with("R#"));
+    let booked = stored();
+    let at_s = T0.plus(1_500).epoch_s();
+    store.check_in(&order(id(1), 99, 1, at_s)).await.unwrap();
+    for n in 1..ADJUSTMENTS_MAX {
+        let mark = 300 + u64::try_from(n).unwrap();
+        store.record_violation(&order(id(1), mark, mark, at_s), ViolationKind::WrongSpot).await.unwrap();
+        store.void_violation(&order(id(1), 100 + mark, mark, at_s), n).await.unwrap();
+    }
+    let left = store.check_out(&order(id(1), 98, 1, T0.plus(1_740).epoch_s())).await.unwrap().dossier.reservation;
+    let all = Money::new(left.owed_minor(), left.currency);
+    store.give_goodwill(&order(id(1), 97, 1, T0.plus(1_800).epoch_s()), all).await.unwrap();
+    let sizes = stored();
+    println!("reservation and payment items: {booked:?} bytes booked, {sizes:?} bytes in the end");
+    let sizes = [booked, sizes].concat();
+    assert!(sizes.len() >= 5 && sizes.iter().all(|size| *size <= UNIT_BYTES), "{sizes:?}");
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ problems! {
     MoreThanOwed = "more_than_owed", CONFLICT, "More is to be given than is owed", false,
         "`owed_minor` minor units of `currency` are owed for the stay; give at most that.";
     TooManyAdjustments = "too_many_adjustments", CONFLICT, "The stay has too many adjustments", false,
-        "A stay has at most 8 violations and refunds out of goodwill, annulled ones included.";
+        "A stay has at most 5 violations and refunds out of goodwill, annulled ones included.";
     NotInTill = "not_in_till", CONFLICT, "The till does not hold so much", true,
         "By the payments and the last count the till holds less than is to be paid out. Use another till, or count this one.";
     TariffInForce = "tariff_in_force", CONFLICT, "The tariff is in force", false,

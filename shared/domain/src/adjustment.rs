@@ -4,8 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Most of them per stay: more than any stay has, and the record stays below one write unit.
-pub const ADJUSTMENTS_MAX: usize = 8;
+/// Most of them per stay, annulled ones included: more than a stay has, and the record stays below one write unit.
+pub const ADJUSTMENTS_MAX: usize = 5;
 
 /// What a driver did that the rules of the place forbid. What each costs is the tariff's to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -19,8 +19,9 @@ const WINDOW_BYTES: usize = 8;
 /// Bytes of one packed mark: two 64-bit hashes.
 const MARK_BYTES: usize = 16;
 
-/// Bytes of one packed adjustment: its kind, its amount in 64 bits, two epoch seconds in 32.
-const ADJUSTMENT_BYTES: usize = 17;
+/// Bytes of one packed adjustment: its kind; its amount, at most [`parkade_domain::decide::CASH_MINOR_MAX`], and two epoch seconds in 32
+/// bits each.
+const ADJUSTMENT_BYTES: usize = 13;
 
 /// The version attribute, the condition of every change.
 pub(crate) const VERSION: &str = "v";
@@ -204,14 +205,10 @@ fn unpack_validations(packed: &str) -> Option<Vec<ValidationUse>> {
 
 /// Of each: the kind, the amount, when it was recorded, and when it was voided or 0.
 fn pack_adjustments(adjustments: &[Adjustment]) -> Vec<u8> {
-    let second = |at_s: i64| u32::try_from(at_s).unwrap_or(u32::MAX).to_be_bytes();
     let pack = |known: &Adjustment| {
-        let mut packed = Vec::with_capacity(ADJUSTMENT_BYTES);
-        packed.push(kind_byte(known.kind));
-        packed.extend(known.amount_minor.to_be_bytes());
-        packed.extend(second(known.at_s));
-        packed.extend(second(known.voided_at_s.unwrap_or(0)));
-        packed
+        let numbers = [known.amount_minor, known.at_s, known.voided_at_s.unwrap_or(0)];
+        let bytes = numbers.into_iter().flat_map(|number| u32::try_from(number).unwrap_or(u32::MAX).to_be_bytes());
+        std::iter::once(kind_byte(known.kind)).chain(bytes).collect::<Vec<_>>()
     };
     adjustments.iter().flat_map(pack).collect()
 }
@@ -220,14 +217,13 @@ fn unpack_adjustments(packed: &[u8]) -> Option<Vec<Adjustment>> {
     let (chunks, rest) = packed.as_chunks::<ADJUSTMENT_BYTES>();
     let unpack = |chunk: &[u8; ADJUSTMENT_BYTES]| {
         let (kind, numbers) = chunk.split_first()?;
-        let (amount, times) = numbers.split_first_chunk()?;
-        let ([at, voided], _) = times.as_chunks::<4>() else { return None };
-        let second = |bytes: &[u8; 4]| i64::from(u32::from_be_bytes(*bytes));
+        let ([amount, at, voided], _) = numbers.as_chunks::<4>() else { return None };
+        let number = |bytes: &[u8; 4]| i64::from(u32::from_be_bytes(*bytes));
         Some(Adjustment {
             kind: KINDS.into_iter().find(|known| kind_byte(*known) == *kind)?,
-            amount_minor: i64::from_be_bytes(*amount),
-            at_s: second(at),
-            voided_at_s: Some(second(voided)).filter(|at_s| *at_s > 0),
+            amount_minor: number(amount),
+            at_s: number(at),
+            voided_at_s: Some(number(voided)).filter(|at_s| *at_s > 0),
         })
     };
     if rest.is_empty() { chunks.iter().map(unpack).collect() } else { None }
