@@ -189,6 +189,7 @@ async fn adjustments(api: &Api, saw: &mut impl FnMut(Reply, Code) -> Reply) {
     for number in 2..=ADJUSTMENTS_MAX {
         api.post(&path("refunds"), OLGA, &format!("j5-{number}"), some(1)).await.expect(201);
     }
+    saw(api.call("DELETE", &first, OLGA).send().await, Code::GoodwillGiven);
     saw(api.post(&path("refunds"), OLGA, "j6", some(1)).await, Code::TooManyAdjustments);
 }
 

@@ -50,7 +50,8 @@ impl Run<'_> {
             ExceptionKind::RefundReturned => {
                 let Some(payment) = exception.payment() else { return Ok(false) };
                 let (_, dossier) = self.deps.store.payment(payment, &Access::System).await?;
-                Ok(dossier.reservation.due_minor() >= 0)
+                // What a violation adds is no way in which the money was given back.
+                Ok(dossier.reservation.due_minor() >= dossier.reservation.penalties_minor())
             }
             ExceptionKind::DisputeOpen => self.dispute_is_over(exception).await,
             ExceptionKind::AuthorisationEnds => self.authorisation_is_over(exception).await,

@@ -131,6 +131,8 @@ problems! {
         "The tariff that the stay was booked under says nothing about it, so nobody has agreed to pay for it.";
     ViolationRecorded = "violation_recorded", CONFLICT, "The violation is recorded already", false,
         "Each kind of violation is recorded once for a visit. Annul the first one if it was wrong.";
+    GoodwillGiven = "goodwill_given", CONFLICT, "Goodwill was given since", false,
+        "What was given after the violation may have been for it. Give the rest as goodwill as well, instead of annulling it.";
     MoreThanOwed = "more_than_owed", CONFLICT, "More is to be given than is owed", false,
         "`owed_minor` minor units of `currency` are owed for the stay; give at most that.";
     TooManyAdjustments = "too_many_adjustments", CONFLICT, "The stay has too many adjustments", false,

@@ -176,6 +176,9 @@ pub enum Refusal {
     /// No violation of this number counts.
     #[error("there is no such violation")]
     NoSuchViolation,
+    /// Goodwill was given after the violation, perhaps for it.
+    #[error("goodwill was given since")]
+    GoodwillGiven,
     /// More is to be taken off than is owed.
     #[error("{owed_minor} minor units of {} are owed", currency.code())]
     MoreThanOwed {

@@ -42,7 +42,9 @@ fn adjusted(r: &Reservation, rules: Rules<'_>, of_stay: &Price) -> Result<Price,
         return Ok(price);
     }
     let off_minor = off_minor.max(-price.total_minor());
-    price.with_lines(vec![Line::new(Rule::Goodwill, r.window, 1, Unit::Item, off_minor)?])?.with_share_of_taxes(&price)
+    price
+        .with_lines(vec![Line::new(Rule::Goodwill, r.window, 1, Unit::Item, off_minor)?])?
+        .with_share_of_taxes(&price, rules.tariff)
 }
 
 const fn violation_rule(kind: ViolationKind) -> Rule {
@@ -61,7 +63,7 @@ fn of_stay(r: &Reservation, rules: Rules<'_>) -> Price {
             decide::drive_up(rules, r.vehicle, r.window, &r.validations)
         }
         // A drive-up is priced at its exit.
-        _ if r.id.claimant() == Claimant::WalkIn => return exactly(r, None),
+        _ if r.id.claimant() == Claimant::WalkIn => return exactly(r, rules, None),
         (Status::Cancelled, _) => {
             let at = r.ended_at_s.map_or(r.window.start(), |at_s| Minute(at_s.div_euclid(60)));
             decide::given_up(r, rules, at, r.window).map(|settled| settled.owed)
@@ -70,7 +72,7 @@ fn of_stay(r: &Reservation, rules: Rules<'_>) -> Price {
         (Status::Completed, Some(left_at_s)) => decide::left(r, rules, left_minute(left_at_s)),
         _ => decide::agreed(r, rules),
     };
-    exactly(r, priced.ok())
+    exactly(r, rules, priced.ok())
 }
 
 /// Days around a stay whose holidays and events a receipt keeps; events are priced at most seven days before and after.
@@ -155,9 +157,14 @@ const fn left_minute(left_at_s: i64) -> Minute {
 }
 
 /// `priced` if it is what the record says, with what a change of the booking keeps above it; otherwise one line of the recorded amount.
-fn exactly(r: &Reservation, priced: Option<Price>) -> Price {
+fn exactly(r: &Reservation, rules: Rules<'_>, priced: Option<Price>) -> Price {
     let amount = Money::new(r.price_minor, r.currency);
-    let agreed = || Price::agreed(amount, r.tariff, r.window);
+    let agreed = || {
+        let untaxed = Price::agreed(amount, r.tariff, r.window);
+        // What is kept from somebody who did not park contains none.
+        let kept = matches!(r.status, Status::Cancelled | Status::NoShow | Status::Expired);
+        if kept { untaxed } else { untaxed.clone().taxed(rules.tariff).unwrap_or(untaxed) }
+    };
     match priced.map(|price| (r.price_minor - price.total_minor(), price)) {
         // What others pay is shown also where the driver pays nothing.
         Some((0, price)) if r.price_minor > 0 || !price.debits().is_empty() => price,

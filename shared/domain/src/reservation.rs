@@ -375,6 +375,12 @@ impl Reservation {
         self.adjustments.iter().filter(|known| known.is_violation()).map(Adjustment::signed_minor).sum()
     }
 
+    /// What of that is not paid yet: what is paid counts towards the stay first.
+    #[must_use]
+    pub fn unpaid_penalties_minor(&self) -> i64 {
+        self.penalties_minor().min(self.due_minor().max(0))
+    }
+
     /// What is still to be paid; negative if a refund is owed.
     #[must_use]
     pub fn due_minor(&self) -> i64 {

@@ -98,7 +98,7 @@ pub fn early_exit(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tar
     let kept = |mut lines: Vec<Line>, debits| {
         lines.extend(kept_lines(price));
         let owed = Price::new(price.currency(), price.tariff_version(), lines)?;
-        owed.with_debits(debits).with_share_of_taxes(price)
+        owed.with_debits(debits).with_share_of_taxes(price, stay.tariff)
     };
     let owed = match policy.early_exit {
         EarlyExit::None => return Ok(Settlement::as_booked(price)),
@@ -149,19 +149,23 @@ pub fn overstay(policy: &LotPolicy, stay: &Stay<'_>) -> Result<Settlement, Tarif
         ],
         OverstayRule::TariffContinues => {
             let whole = Window::new(booked.start(), stay.left_at).map_err(|_| TariffError::Overflow)?;
-            let (more, debits) = match price_of(stay, whole) {
-                Ok(whole) => (whole.total_minor() - price_of(stay, booked)?.total_minor(), whole.debits().to_vec()),
+            let (whole, shorter) = match price_of(stay, whole) {
+                Ok(whole) => (whole, price_of(stay, booked)?),
                 // A tariff that sells no stay so long has no price for it, and the exit must not wait for one (G1).
                 Err(TariffError::Unavailable | TariffError::MaxStay { .. } | TariffError::TooLong) => {
                     return excess(stay, late);
                 }
                 Err(error) => return Err(error),
             };
-            // Where longer is cheaper (P5), staying too long is still no discount.
+            let more = whole.total_minor() - shorter.total_minor();
             let line = Line::new(Rule::OverstayTariff, late, 1, Unit::Item, more.max(0))?;
-            let owed = price.with_taxed_lines(vec![line], stay.tariff)?;
-            // What was given is given towards the whole stay.
-            let owed = if more < 0 { owed } else { owed.with_debits(debits) };
+            let owed = if more < 0 {
+                // Where longer is cheaper (P5), staying too long is still no discount.
+                price.with_lines(vec![line])?
+            } else {
+                // What was given is given towards the whole stay.
+                price.with_line_to(line, &whole, &shorter)?.with_debits(whole.debits().to_vec())
+            };
             return Ok(Settlement::new(SettlementReason::Overstay, price, owed));
         }
         OverstayRule::DriveUp => return excess(stay, late),

@@ -69,6 +69,7 @@ pub fn refusal_problem(refusal: Refusal) -> Problem {
         Refusal::NoViolationFee(_) => Problem::new(Code::ViolationNotPriced),
         Refusal::AlreadyRecorded(_) => Problem::new(Code::ViolationRecorded),
         Refusal::NoSuchViolation => Problem::new(Code::ViolationNotFound),
+        Refusal::GoodwillGiven => Problem::new(Code::GoodwillGiven),
         Refusal::MoreThanOwed { owed_minor, currency } => {
             Problem::new(Code::MoreThanOwed).member("owed_minor", owed_minor).member("currency", currency.code())
         }

@@ -36,16 +36,21 @@ pub fn record_violation(
     Ok(Change { reservation: next, payments: Vec::new() })
 }
 
-/// Annuls violation `number`: it counts no more, and what was paid for it goes back to where it came from.
+/// Annuls violation `number`: it counts no more, and what was paid for it goes back to where it came from. Goodwill given since may have
+/// been for it, and nobody knows; then the rest is given as goodwill too.
 ///
 /// # Errors
-/// [`Refusal::State`]; [`Refusal::NoSuchViolation`] if there is none of that number that counts; [`Refusal::TooManyPayments`].
+/// [`Refusal::State`]; [`Refusal::NoSuchViolation`] if there is none of that number that counts; [`Refusal::GoodwillGiven`];
+/// [`Refusal::TooManyPayments`].
 pub fn void_violation(d: &Dossier, now_s: i64, mark: Mark, number: usize) -> Result<Change, Refusal> {
     let r = &d.reservation;
     let mut next = r.next(after(r.status, Command::VoidViolation)?, mark);
     let place = number.checked_sub(1).and_then(|position| next.adjustments.get_mut(position));
     let violation = place.filter(|known| known.is_violation()).ok_or(Refusal::NoSuchViolation)?;
     violation.voided_at_s = Some(now_s);
+    if next.adjustments.iter().skip(number).any(|since| since.kind == AdjustmentKind::Goodwill) {
+        return Err(Refusal::GoodwillGiven);
+    }
     with_refunds(d, next, (RefundReason::ViolationVoided, RefundTo::Origin), mark, now_s)
 }
 

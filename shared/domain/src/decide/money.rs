@@ -56,7 +56,7 @@ pub(super) fn chargeable(d: &Dossier, now_s: i64) -> Result<(u8, Purpose), Refus
 /// The intent to bill at the exit what it leaves owed; `None` if nothing is, or if it cannot be asked for now: then it stays a debt. A
 /// violation is not billed unasked: its driver may object to it.
 pub(super) fn exit_charge(d: &Dossier, exit: &Change, means: &Means, now_s: i64, mark: Mark) -> Option<Payment> {
-    let due_minor = exit.reservation.due_minor() - exit.reservation.penalties_minor();
+    let due_minor = exit.reservation.due_minor() - d.reservation.unpaid_penalties_minor();
     let number = next_number(&d.payments).ok().filter(|number| *number <= ASKED_FOR_MAX)?;
     if due_minor <= 0 || d.payments.iter().any(Payment::is_open_charge) {
         return None;
@@ -198,7 +198,7 @@ pub(super) fn with_refunds(
     mark: Mark,
     now_s: i64,
 ) -> Result<Change, Refusal> {
-    let too_much = -next.due_minor();
+    let too_much = too_much(d, &next, reason);
     if too_much <= 0 {
         return Ok(Change { reservation: next, payments: Vec::new() });
     }
@@ -216,6 +216,27 @@ pub(super) fn with_refunds(
     }
     next.refunded_minor += too_much;
     Ok(Change { reservation: next, payments })
+}
+
+/// What has to go back now.
+fn too_much(d: &Dossier, next: &Reservation, reason: RefundReason) -> i64 {
+    let before = &d.reservation;
+    // Only what this gives: what was owed back before, because a bank had returned it, a person settles.
+    let given = || (-next.due_minor()).max(0) - (-before.due_minor()).max(0);
+    match reason {
+        RefundReason::Goodwill => given(),
+        // Nor can more have been paid for a violation than was paid since.
+        RefundReason::ViolationVoided => {
+            let changed = before.adjustments.iter().zip(&next.adjustments).find(|(before, next)| before != next);
+            let since = |p: &&Payment| changed.is_some_and(|(violation, _)| p.requested_at_s >= violation.at_s);
+            let captured = |p: &&Payment| p.returns().is_none() && p.status == PaymentStatus::Succeeded;
+            let paid: i64 = d.payments.iter().filter(captured).filter(since).map(|p| p.amount_minor).sum();
+            given().min(paid)
+        }
+        RefundReason::Overpaid | RefundReason::PaidTooLate => -next.due_minor(),
+        // Nothing of the stay's money pays for a violation that its driver has not agreed to.
+        _ => before.unpaid_penalties_minor() - next.due_minor(),
+    }
 }
 
 /// How a refund goes. Credit goes back as credit. Cash cannot be sent after somebody: a driver gets credit for it, anybody else is owed it

@@ -161,7 +161,8 @@ pub fn modify(
     next.circumstances.features = features;
     let binding = r.status != Status::Held && !r.spot_blocked;
     let is_change = (window, spot) != (r.window, r.spot);
-    let terms = rules.tariff.terms.as_ref().filter(|_| binding && is_change && r.paid_minor > r.refunded_minor);
+    let paid = r.paid_minor - r.refunded_minor > r.penalties_minor() - r.unpaid_penalties_minor();
+    let terms = rules.tariff.terms.as_ref().filter(|_| binding && is_change && paid);
     let fee_minor = terms.map_or(0, |terms| terms.modification_fee_minor(now, r.window.start()));
     next.fees_minor += fee_minor;
     let agreed_minor = agreed(&next, Rules { circumstances: next.circumstances, ..rules })?.total_minor();

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
+use super::extras::Benefit;
 use super::scalar::RuleId;
 use super::{Tariff, TariffError};
 use crate::ids::TariffVersion;
@@ -390,6 +391,14 @@ impl Price {
         Self { currency, tariff_version, lines: vec![line], taxes: Vec::new(), debits: Vec::new(), total_minor }
     }
 
+    /// This price, which has no taxes yet, with those of `tariff` within it.
+    ///
+    /// # Errors
+    /// [`TariffError::Overflow`] if a tax does not fit 64 bits.
+    pub fn taxed(self, tariff: &Tariff) -> Result<Self, TariffError> {
+        tariff.taxes_within(self.total_minor)?.into_iter().try_fold(self, Self::with_tax)
+    }
+
     /// This price in one line, where there is no room for all of them. Its taxes and debits stay.
     #[must_use]
     pub fn in_one_line(&self, window: Window) -> Self {
@@ -414,39 +423,72 @@ impl Price {
     /// [`TariffError::Overflow`] if the sum does not fit 64 bits.
     pub fn with_taxed_lines(&self, more: Vec<Line>, tariff: &Tariff) -> Result<Self, TariffError> {
         let taxes = tariff.taxes_within(sum(&more)?)?;
-        let mut price = self.with_lines(more)?;
-        for tax in taxes {
-            let alike = |of: &&mut Tax| {
-                (&of.id, of.rate_millionths, of.included) == (&tax.id, tax.rate_millionths, tax.included)
-            };
-            match price.taxes.iter_mut().find(alike) {
-                Some(of) => {
-                    of.base_minor = of.base_minor.checked_add(tax.base_minor).ok_or(TariffError::Overflow)?;
-                    of.amount_minor = of.amount_minor.checked_add(tax.amount_minor).ok_or(TariffError::Overflow)?;
-                }
-                None => price.taxes.push(tax),
-            }
-        }
-        Ok(price)
+        taxes.into_iter().try_fold(self.with_lines(more)?, Self::with_tax)
     }
 
-    /// This price of a part of a service, with the same part of the taxes of the `whole`. What merchants pay counts to both.
+    /// This price with a further line whose taxes are those of `longer` less those of `shorter`, which are prices of the same tariff.
+    ///
+    /// # Errors
+    /// [`TariffError::Overflow`] if the sum does not fit 64 bits.
+    pub(crate) fn with_line_to(&self, line: Line, longer: &Self, shorter: &Self) -> Result<Self, TariffError> {
+        let added = longer.taxes.iter().map(|tax| (tax, 1)).chain(shorter.taxes.iter().map(|tax| (tax, -1)));
+        added.into_iter().try_fold(self.with_lines(vec![line])?, |price, (tax, sign)| {
+            // The line contains them, whether the prices that it compares do or not.
+            let (base_minor, amount_minor) = (sign * tax.base_minor, sign * tax.amount_minor);
+            price.with_tax(Tax { base_minor, amount_minor, included: true, ..tax.clone() })
+        })
+    }
+
+    /// This price of a part of a service, with the same part of the taxes of the `whole`. Where those were lines of their own and no line
+    /// of a tax is left, the part contains them; where the lines are still there, what is taken off does.
     ///
     /// # Errors
     /// [`TariffError::Overflow`] if a tax does not fit 64 bits.
-    pub fn with_share_of_taxes(self, whole: &Self) -> Result<Self, TariffError> {
-        let gross = |price: &Self| i128::from(price.total_minor) + i128::from(price.debited_minor());
-        let Some(divisor) = u64::try_from(gross(whole)).ok().and_then(NonZeroU64::new) else { return Ok(self) };
-        let part = gross(&self);
+    pub fn with_share_of_taxes(self, whole: &Self, tariff: &Tariff) -> Result<Self, TariffError> {
+        let (part, all) = (self.taxed_minor(tariff)?, whole.taxed_minor(tariff)?);
+        let Some(divisor) = u64::try_from(all).ok().and_then(NonZeroU64::new) else { return Ok(self) };
         let share = |minor: i64| {
-            let product = i128::from(minor).checked_mul(part).ok_or(TariffError::Overflow)?;
+            let product = i128::from(minor).checked_mul(i128::from(part)).ok_or(TariffError::Overflow)?;
             i64::try_from(div_half_up(product, divisor)).map_err(|_| TariffError::Overflow)
         };
-        let of = |tax: &Tax| {
-            let (base_minor, amount_minor) = (share(tax.base_minor)?, share(tax.amount_minor)?);
-            Ok(Tax { base_minor, amount_minor, ..tax.clone() })
+        let lines_stay = self.lines.iter().any(|line| line.rule == Rule::Tax);
+        let untaxed = Self { taxes: Vec::new(), ..self };
+        whole.taxes.iter().try_fold(untaxed, |price, tax| {
+            let amount_minor = share(tax.amount_minor)?;
+            if tax.included {
+                return price.with_tax(Tax { base_minor: share(tax.base_minor)?, amount_minor, ..tax.clone() });
+            }
+            let within = |base_minor, amount_minor| Tax { base_minor, amount_minor, included: true, ..tax.clone() };
+            if lines_stay {
+                return price.with_tax(tax.clone())?.with_tax(within(part - all, amount_minor - tax.amount_minor));
+            }
+            price.with_tax(within(part, amount_minor))
+        })
+    }
+
+    /// With one tax more, as part of the one of its kind if there is one.
+    fn with_tax(mut self, tax: Tax) -> Result<Self, TariffError> {
+        let alike =
+            |of: &&mut Tax| (&of.id, of.rate_millionths, of.included) == (&tax.id, tax.rate_millionths, tax.included);
+        match self.taxes.iter_mut().find(alike) {
+            Some(of) => {
+                of.base_minor = of.base_minor.checked_add(tax.base_minor).ok_or(TariffError::Overflow)?;
+                of.amount_minor = of.amount_minor.checked_add(tax.amount_minor).ok_or(TariffError::Overflow)?;
+            }
+            None => self.taxes.push(tax),
+        }
+        Ok(self)
+    }
+
+    /// The amount that its taxes are part of: the total, and what vouchers have paid of it. Whatever else is given lowers the price before
+    /// it is taxed.
+    fn taxed_minor(&self, tariff: &Tariff) -> Result<i64, TariffError> {
+        let voucher = |debit: &&Debit| {
+            let known = tariff.validations.iter().find(|known| known.id == debit.validation);
+            known.is_some_and(|known| matches!(known.benefit, Benefit::Money { .. }))
         };
-        Ok(Self { taxes: whole.taxes.iter().map(of).collect::<Result<_, _>>()?, ..self })
+        let vouchers = self.debits.iter().filter(voucher).map(|debit| i128::from(debit.amount_minor)).sum::<i128>();
+        i64::try_from(i128::from(self.total_minor) + vouchers).map_err(|_| TariffError::Overflow)
     }
 
     /// Two prices together: the occurrences of a series.
@@ -525,12 +567,12 @@ impl Price {
         self.total_minor
     }
 
-    /// The sum of the lines without the taxes that were added.
+    /// The sum of the lines without the taxes that were added, at least 0: goodwill may give those back too.
     #[must_use]
     pub fn subtotal_minor(&self) -> i64 {
         let taxes = self.lines.iter().filter(|line| line.rule == Rule::Tax);
         // Both sums were checked when the price was made.
-        self.total_minor - taxes.map(|line| line.amount_minor).sum::<i64>()
+        (self.total_minor - taxes.map(|line| line.amount_minor).sum::<i64>()).max(0)
     }
 
     /// The sum of the lines.

@@ -4,9 +4,10 @@ use parkade_domain::adjustment::{ADJUSTMENTS_MAX, ViolationKind as V};
 use parkade_domain::decide::{self, Dossier, Refusal};
 use parkade_domain::explain;
 use parkade_domain::money::{Currency, Money};
-use parkade_domain::payment::{Means, Payment, PaymentKind, Purpose, RefundReason};
+use parkade_domain::payment::{Means, Payment, PaymentKind, PaymentStatus, Purpose, RefundReason};
 use parkade_domain::reservation::{Reason, Reservation, Status};
-use parkade_domain::tariff::{Amount, Rule, Tariff};
+use parkade_domain::tariff::{Amount, Rule, RuleId, Tariff, ValidationUse};
+use parkade_domain::vehicle::VehicleClass;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -174,10 +175,109 @@ fn goodwill_gives_back_what_was_paid_and_waives_what_was_not() {
     let fined = record(&world, &out, V::Overstay).unwrap();
     let waived = goodwill(&world, &fined, euros(1_500)).unwrap();
     assert_eq!((refunds(&waived), waived.reservation.due_minor()), (Vec::new(), 0));
-    // Annulled after it was waived: what is owed is never below nothing.
-    let annulled = void(&goodwill(&world, &waived, euros(800)).unwrap(), 1).unwrap();
-    assert_eq!((annulled.reservation.owed_minor(), annulled.reservation.refunded_minor), (0, 800));
-    assert_eq!(told(&world, &annulled.reservation), (vec![(Rule::UnitRate, 800), (Rule::Goodwill, -800)], 0));
+    // It may have been for the violation.
+    assert_eq!(void(&waived, 1), Err(Refusal::GoodwillGiven));
+    let later = void(&record(&world, &waived, V::WrongSpot).unwrap(), 3).unwrap();
+    assert_eq!((refunds(&later), later.reservation.due_minor()), (Vec::new(), 0));
+}
+
+#[test]
+fn only_what_is_given_now_goes_back_not_what_a_bank_returned_before() {
+    let world = world();
+    let d = inside(&world);
+    let early = decide::check_out(&d, world.rules(), minute(14, 0).epoch_s(), mark(61), None).unwrap();
+    let early = apply(&d, early);
+    assert_eq!(refunds(&early), [(RefundReason::EarlyExit, 400)]);
+    let refund = early.payments.last().unwrap();
+    let returned = Payment { status: PaymentStatus::Declined, version: 3, ..refund.clone() };
+    let returned = apply(&early, decide::refund_declined(&early, &returned, mark(63)));
+    assert_eq!(returned.reservation.due_minor(), -400, "a person settles that");
+    let given = goodwill(&world, &returned, euros(100)).unwrap();
+    assert_eq!(given.payments.last().map(|refund| refund.amount_minor), Some(100));
+    let fined = record(&world, &returned, V::Overstay).unwrap();
+    assert_eq!(fined.reservation.due_minor(), 1_100);
+    assert_eq!(void(&fined, 1).unwrap().payments.len(), returned.payments.len());
+}
+
+#[test]
+fn nothing_that_goes_back_for_the_stay_pays_for_a_violation() {
+    let world = world();
+    let fined = record(&world, &inside(&world), V::WrongSpot).unwrap();
+    let leave_at = |d: &Dossier, at| apply(d, decide::check_out(d, world.rules(), at, mark(61), None).unwrap());
+    let early = leave_at(&fined, minute(14, 0).epoch_s());
+    assert_eq!((refunds(&early), early.reservation.due_minor()), (vec![(RefundReason::EarlyExit, 400)], 4_000));
+    let paid = pay(fined, minute(13, 0));
+    let early = leave_at(&paid, minute(14, 0).epoch_s());
+    assert_eq!((refunds(&early), early.reservation.due_minor()), (vec![(RefundReason::EarlyExit, 400)], 0));
+    // What was paid for it is no reason not to bill what the stay costs.
+    let card = Means::Provider { method: Some("pm".into()), customer: Some("cus".into()) };
+    let late = decide::check_out(&paid, world.rules(), minute(17, 0).epoch_s(), mark(61), Some(&card)).unwrap();
+    assert_eq!(late.payments.last().map(|charge| charge.amount_minor), Some(1_250));
+}
+
+#[test]
+fn the_taxes_of_what_is_left_are_in_proportion_whatever_was_given_and_however_they_are_shown() {
+    let mut world = world();
+    let validations = json!([
+        {"id": "half", "merchant": "cafe", "benefit": {"percent": {"basis_points": 5_000}}},
+        {"id": "voucher", "merchant": "cinema", "benefit": {"money": {"amount": 400}}},
+    ]);
+    world.tariff.validations = serde_json::from_value(validations).unwrap();
+    let given = |world: &World, id: &str| {
+        let d = world.confirmed();
+        let validation = ValidationUse { id: RuleId::new(id), used_before: 0 };
+        let d = apply(&d, decide::validate(&d, world.rules(), minute(6, 5).epoch_s(), mark(50), &validation).unwrap());
+        let enter = decide::check_in(&d, world.rules(), minute(12, 0).epoch_s(), mark(60)).unwrap();
+        leave(world, &apply(&d, enter), None)
+    };
+    let tax_after =
+        |world: &World, d: &Dossier, minor: i64| told(world, &goodwill(world, d, euros(minor)).unwrap().reservation).1;
+    // Half of the price before its tax: 4.00 with 0.64. A voucher pays 4.00 of 8.00 after it: 1.28.
+    let (half, voucher) = (given(&world, "half"), given(&world, "voucher"));
+    assert_eq!([0, 100, 300].map(|minor| if minor == 0 { 64 } else { tax_after(&world, &half, minor) }), [64, 48, 16]);
+    assert_eq!(tax_after(&world, &half, 400), 0);
+    assert_eq!(told(&world, &voucher.reservation).1, 128);
+    assert_eq!(tax_after(&world, &voucher, 400), 64, "what the cinema pays is still taxed");
+    // On top of the price, as a line of its own.
+    let taxes = json!({"prices": "exclusive", "rounding": "combined", "components": [{"id": "vat", "rate_millionths": 250_000}]});
+    world.tariff.taxes = serde_json::from_value(taxes).unwrap();
+    let out = completed(&world);
+    assert_eq!((out.reservation.owed_minor(), told(&world, &out.reservation).1), (1_000, 200));
+    assert_eq!([250, 500, 1_000].map(|minor| tax_after(&world, &out, minor)), [150, 100, 0]);
+    let all = explain::owed(&goodwill(&world, &out, euros(1_000)).unwrap().reservation, world.rules());
+    assert_eq!((all.total_minor(), all.subtotal_minor()), (0, 0));
+}
+
+#[test]
+fn a_series_that_took_place_has_its_taxes_and_so_has_its_violation() {
+    let world = world();
+    let day = |n: i64| window(minute(12 + 24 * n, 0), minute(14 + 24 * n, 0));
+    let mut d = pay(world.hold(vec![day(0), day(1)], minute(6, 0)), minute(6, 1));
+    assert_eq!(told(&world, &d.reservation).1, 128);
+    for n in 0..2 {
+        d = apply(&d, decide::check_in(&d, world.rules(), day(n).start().epoch_s(), mark(60)).unwrap());
+        d = apply(&d, decide::check_out(&d, world.rules(), day(n).end().epoch_s(), mark(61), None).unwrap());
+        assert_eq!(told(&world, &d.reservation).1, 128, "{n}");
+    }
+    let at_s = day(1).end().plus(30).epoch_s();
+    let fined = decide::record_violation(&d, world.rules(), at_s, mark(70), V::WrongSpot).unwrap().reservation;
+    assert_eq!(told(&world, &fined).1, 128 + 639);
+}
+
+#[test]
+fn a_free_booking_whose_driver_paid_a_fine_has_no_fee_for_a_change() {
+    let mut world = world();
+    world.tariff.rates = [(VehicleClass::Standard, 0)].into();
+    let terms = json!({"modification": {"fee_minor": 300, "free_until_hours_before": 48}});
+    world.tariff.terms = serde_json::from_value(terms).unwrap();
+    let d = world.hold(vec![window(minute(12, 0), minute(16, 0))], minute(6, 0));
+    let d = apply(&d, decide::check_in(&d, world.rules(), minute(12, 0).epoch_s(), mark(60)).unwrap());
+    let fine = decide::record_violation(&d, world.rules(), minute(12, 30).epoch_s(), mark(70), V::WrongSpot).unwrap();
+    let paid = pay(apply(&d, fine), minute(12, 40));
+    let longer = window(minute(12, 0), minute(17, 0));
+    let place = (paid.reservation.spot, paid.reservation.circumstances.features);
+    let extended = decide::modify(&paid, world.rules(), minute(13, 0).epoch_s(), mark(71), longer, place).unwrap();
+    assert_eq!((extended.reservation.fees_minor, extended.reservation.due_minor()), (0, 0));
 }
 
 #[test]

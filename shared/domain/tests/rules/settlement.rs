@@ -303,13 +303,13 @@ fn what_is_paid_for_parking_is_taxed_and_what_is_kept_without_parking_is_not() {
     let late = left(&policy(EarlyExit::None), &inclusive, 12, 12 * 60 + 65).owed;
     assert_eq!((late.total_minor(), taxes(&late)), (3_900, vec![(200_000, 3_900, 650)]));
 
-    // On top of the price, and the second on the first: what comes later contains both.
+    // On top of the price, and the second on the first: what is left of it, and what comes later, contains both.
     let exclusive =
         taxed("exclusive", &format!(r#"{vat}, {{"id": "city", "rate_millionths": 100000, "compound": true}}"#));
     let whole = price(&exclusive, zone("UTC"), booked(12));
     assert_eq!((whole.total_minor(), taxes(&whole)), (3_168, vec![(200_000, 2_400, 480), (100_000, 2_880, 288)]));
     let early = left(&policy(EarlyExit::Prorated), &exclusive, 12, 360).owed;
-    assert_eq!((early.total_minor(), taxes(&early)), (1_584, vec![(200_000, 1_200, 240), (100_000, 1_440, 144)]));
+    assert_eq!((early.total_minor(), taxes(&early)), (1_584, vec![(200_000, 1_584, 240), (100_000, 1_584, 144)]));
     let late = left(&policy(EarlyExit::None), &exclusive, 12, 12 * 60 + 65).owed;
     let contained = late.taxes().iter().filter(|tax| tax.included).map(|tax| tax.amount_minor).collect::<Vec<_>>();
     assert_eq!((late.total_minor(), contained), (3_168 + 1_500, vec![227, 136]));

@@ -14,6 +14,8 @@ use crate::error::StoreError;
 use crate::keys;
 
 const SCHEMA_VERSION: i64 = 1;
+/// Of a record with adjustments: a version that does not know them must refuse it, because writing it back would lose them.
+const SCHEMA_ADJUSTED: i64 = 2;
 /// Bytes of one packed window: two unsigned 32-bit minutes.
 const WINDOW_BYTES: usize = 8;
 /// Bytes of one packed mark: two 64-bit hashes.
@@ -33,7 +35,7 @@ pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64, now_s
     let r = reservation;
     let mut item = keyed(keys::reservation_partition(r.id), keys::RESERVATION_SORT);
     let mut put = |name: &str, value: AttributeValue| drop(item.insert(name.to_owned(), value));
-    put(SCHEMA, number(SCHEMA_VERSION));
+    put(SCHEMA, number(if r.adjustments.is_empty() { SCHEMA_VERSION } else { SCHEMA_ADJUSTED }));
     put(VERSION, number(r.version));
     put("lot", text(r.lot.as_str()));
     put("own", text(r.user.as_str()));
@@ -113,7 +115,7 @@ pub(crate) fn write(reservation: &Reservation, no_show_grace_minutes: i64, now_s
 /// Reads the item.
 pub(crate) fn read(item: &Item) -> Result<Reservation, StoreError> {
     let reader = Reader(item);
-    reader.schema(SCHEMA_VERSION)?;
+    reader.schema(SCHEMA_ADJUSTED).or_else(|_| reader.schema(SCHEMA_VERSION))?;
     let id = reader.parsed(keys::PK, |pk| ReservationId::from_code(pk.strip_prefix("R#")?).ok())?;
     let window = unpack_windows(reader.bytes("w")?).filter(|windows| windows.len() == 1);
     let windows = |name| {
