@@ -85,7 +85,7 @@ async fn writers_at_once_on_shuffled_and_repeated_batches_seal_one_intact_chain(
     for seed in seeds(&[1, 2]) {
         println!("seed {seed}");
         let world = story::world(3).await;
-        story::live(&world, &world.store(), &mut Random::new(seed), 250).await;
+        story::live(&world, &world.store(), &mut Random::new(seed), 1_000).await;
         let made = Arc::new(entries(&world.store(), &world.stream()).await);
         let mut tasks = Vec::new();
         for process in 0..6_u64 {

@@ -37,7 +37,7 @@ pub(crate) async fn world(spots: u16) -> World {
 }
 
 /// Steps after which a new reservation comes into play and the oldest one is left to itself.
-const STEPS_PER_KEY: usize = 10;
+const STEPS_PER_KEY: usize = 20;
 /// Reservations in play.
 const IN_PLAY: usize = 3;
 
