@@ -53,6 +53,12 @@ async fn a_reservation_that_has_seen_everything_is_one_unit() {
     }
     let stored = || Snapshot::take(&world.engine).sizes(RECORDS.name, |pk, _| pk.starts_with("R#"));
     let booked = stored();
+    let schema = || {
+        let snapshot = Snapshot::take(&world.engine);
+        let mut records = snapshot.table(RECORDS.name).filter(|(pk, sk, _)| pk.starts_with("R#") && *sk == "A");
+        records.next().map(|(.., item)| item["_s"]["N"].as_str().unwrap().to_owned()).unwrap()
+    };
+    assert_eq!(schema(), "1");
     let at_s = T0.plus(1_500).epoch_s();
     store.check_in(&order(id(1), 99, 1, at_s)).await.unwrap();
     for n in 1..ADJUSTMENTS_MAX {
@@ -63,6 +69,7 @@ async fn a_reservation_that_has_seen_everything_is_one_unit() {
     let left = store.check_out(&order(id(1), 98, 1, T0.plus(1_740).epoch_s())).await.unwrap().dossier.reservation;
     let all = Money::new(left.owed_minor(), left.currency);
     store.give_goodwill(&order(id(1), 97, 1, T0.plus(1_800).epoch_s()), all).await.unwrap();
+    assert_eq!(schema(), "2", "code that does not know adjustments must refuse it, and not write it back without them");
     let sizes = stored();
     println!("reservation and payment items: {booked:?} bytes booked, {sizes:?} bytes in the end");
     let sizes = [booked, sizes].concat();
