@@ -81,7 +81,7 @@ impl Story<'_> {
     }
 }
 
-/// Sends the webhook again as soon as it came for the first time: the charge may be answered before.
+/// Sends the newest webhook again as soon as all came for the first time: the charge may be answered before.
 async fn resent(twin: &Api, resend: &Ask) -> Result<Answer, DemoError> {
     for _ in 1..POLLS_MAX {
         let answer = twin.ask(resend).await.map_err(DemoError::Client)?;

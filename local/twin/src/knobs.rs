@@ -70,7 +70,7 @@ async fn set_webhook(State(twin): State<Twin>, body: Bytes) -> Response {
 async fn send_again(State(twin): State<Twin>, Path(payment): Path<String>) -> Response {
     match resend(&twin, &payment).await {
         Some((event, taken)) => json(StatusCode::OK, &serde_json::json!({ "event": event, "taken": taken })),
-        None => json(StatusCode::NOT_FOUND, &"no event about this payment was taken lately"),
+        None => json(StatusCode::NOT_FOUND, &"no event about this payment was taken lately, or one is on its way"),
     }
 }
 

@@ -95,6 +95,13 @@ struct State {
     waiting: Vec<Delivery>,
 }
 
+impl State {
+    fn taken(&mut self, event: Event) {
+        self.taken.truncate(TAKEN_MAX - 1);
+        self.taken.push_front(event);
+    }
+}
+
 /// Events on their way.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -176,12 +183,14 @@ async fn deliver(twin: Twin) {
 }
 
 /// Delivers the newest event about a payment again, as `stripe events resend` does; its id and whether it was taken. `None` if no event
-/// of it was taken lately.
+/// of it was taken lately, or one is still on its way: then which is the newest is about to change.
 pub(crate) async fn resend(twin: &Twin, payment: &str) -> Option<(String, bool)> {
+    let is_about = |event: &&Event| event.object.pointer("/metadata/payment").and_then(Value::as_str) == Some(payment);
+    if twin.ledger().undelivered().iter().any(|event| is_about(&event)) {
+        return None;
+    }
     let (endpoint, event) = {
         let state = twin.outbox().state();
-        let is_about =
-            |event: &&Event| event.object.pointer("/metadata/payment").and_then(Value::as_str) == Some(payment);
         (state.endpoint.clone()?, state.taken.iter().find(is_about).cloned()?)
     };
     let taken = send(endpoint, event.body(), twin.present_s()).await;
@@ -192,10 +201,9 @@ pub(crate) async fn resend(twin: &Twin, payment: &str) -> Option<(String, bool)>
 async fn attempt(twin: &Twin, delivery: Delivery) {
     let Some(endpoint) = twin.outbox().state().endpoint.clone() else { return };
     if send(endpoint, delivery.event.body(), twin.present_s()).await {
-        twin.ledger().delivered(&delivery.event.id);
-        let taken = &mut twin.outbox().state().taken;
-        taken.truncate(TAKEN_MAX - 1);
-        taken.push_front(delivery.event);
+        let id = delivery.event.id.clone();
+        twin.outbox().state().taken(delivery.event);
+        twin.ledger().delivered(&id);
         return;
     }
     let pause = (delivery.pause * 2).min(RETRY_MAX);
