@@ -293,7 +293,7 @@ async fn a_run_that_dies_at_any_call_is_finished_by_the_next() {
     }
 }
 
-/// A charge, one that nobody has heard of, a dispute, one by hand.
+/// A charge, one that nobody has heard of, a dispute, one by hand, a refund that the bank sent back.
 async fn trade() -> Scene {
     let scene = Scene::new().await;
     scene.paid(1, "pm_card_visa").await;
@@ -301,6 +301,12 @@ async fn trade() -> Scene {
     scene.charged("lost", &payment.id.to_string(), PRICE, USUAL).await;
     scene.paid(3, "pm_card_createDispute").await;
     scene.charged("by hand", "somebody", 900, USUAL).await;
+    scene.paid(4, "pm_card_refundFail").await;
+    let now_s = scene.world.clock.now_s();
+    let cancelled = scene.store.cancel(&order(id(4), 20, 1, now_s), Reason::SpotOutOfService).await.unwrap();
+    let refund = cancelled.dossier.payments.last().unwrap().id;
+    assert_eq!(scene.cashier.carry_out(refund, now_s).await.unwrap().status, PaymentStatus::Succeeded);
+    scene.happens("clock/61").await;
     scene.seal().await;
     scene.later(HOUR_S);
     scene
