@@ -59,11 +59,10 @@ const fn has_ended(stay: &Reservation) -> bool {
     matches!(stay.status, Status::Completed | Status::Cancelled | Status::NoShow)
 }
 
-/// Whether the books may have to know of a stay's change: it has ended, or what it owes, or why, was changed after that.
+/// Whether the books may have to know of a stay's change: it has ended, or what it owes was changed after that.
 #[must_use]
 pub fn changes_books(old: Option<&Reservation>, new: &Reservation) -> bool {
-    let adjusted = old.is_some_and(|old| has_ended(old) && old.adjustments != new.adjustments);
-    adjusted || old.is_some_and(has_ended) != has_ended(new) || old.map_or(0, recognised_minor) != recognised_minor(new)
+    old.is_some_and(has_ended) != has_ended(new) || old.map_or(0, recognised_minor) != recognised_minor(new)
 }
 
 /// The entry of a payment's change; none if no money moved.

@@ -3,6 +3,8 @@
 
 mod scene;
 
+use parkade_domain::adjustment::ViolationKind;
+use parkade_domain::money::Money;
 use parkade_domain::payment::{Means, PaymentStatus, Word};
 use parkade_domain::reservation::{Reason, Status};
 use parkade_ledger::{Account, ExceptionKind};
@@ -112,6 +114,47 @@ async fn a_refund_that_comes_back_weeks_later_is_owed_again() {
     let listed = scene.open().await.remove(0);
     assert_eq!((listed.kind, listed.payment()), (ExceptionKind::RefundReturned, Some(refund.id)));
     assert_eq!((listed.facts.ours_minor, listed.facts.our_status.as_deref()), (Some(-PRICE), Some("declined")));
+}
+
+#[tokio::test]
+async fn a_refund_whose_return_the_records_know_before_the_provider_lists_it_is_no_riddle() {
+    let scene = Scene::new().await;
+    scene.paid(1, "pm_card_refundFail").await;
+    let now_s = scene.world.clock.now_s();
+    let cancelled = scene.store.cancel(&order(id(1), 20, 1, now_s), Reason::SpotOutOfService).await.unwrap();
+    let refund = cancelled.dossier.payments.last().unwrap().id;
+    scene.cashier.carry_out(refund, now_s).await.unwrap();
+    scene.happens("clock/61").await;
+    // The webhook was faster.
+    scene.store.settle(refund, &Word::Declined { code: "lost".to_owned() }, now_s).await.unwrap();
+    scene.later(30);
+    assert_eq!((scene.reconcile().await.opened, kinds(&scene).await), (0, Vec::new()));
+    scene.later(HOUR_S);
+    scene.reconcile().await;
+    assert_eq!(kinds(&scene).await, [ExceptionKind::RefundReturned]);
+    assert_agrees(&scene).await;
+}
+
+#[tokio::test]
+async fn a_fine_does_not_explain_a_refund_that_came_back() {
+    let scene = Scene::new().await;
+    scene.paid(1, "pm_card_refundFail").await;
+    scene.later(10 * DAY_S + 15 * 60);
+    let stay = |mark| order(id(1), mark, 1, scene.world.clock.now_s());
+    scene.store.check_in(&stay(20)).await.unwrap();
+    scene.later(59 * 60);
+    scene.store.check_out(&stay(21)).await.unwrap();
+    let some = Money::new(100, scene.world.lot.currency);
+    let given = scene.store.give_goodwill(&stay(22), some).await.unwrap();
+    let refund = given.dossier.payments.last().unwrap().id;
+    scene.cashier.carry_out(refund, scene.world.clock.now_s()).await.unwrap();
+    scene.happens("clock/61").await;
+    scene.later(HOUR_S);
+    scene.reconcile().await;
+    assert_eq!(kinds(&scene).await, [ExceptionKind::RefundReturned]);
+    let fined = scene.store.record_violation(&stay(23), ViolationKind::WrongSpot).await.unwrap();
+    assert!(fined.dossier.reservation.due_minor() > 0);
+    assert_eq!(scene.reconcile().await.open, 1, "nobody has given the driver the money");
 }
 
 #[tokio::test]
